@@ -1,0 +1,1 @@
+"""All thinking of BQX ML: plain Python, importable and testable without Airflow."""

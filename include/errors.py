@@ -1,0 +1,47 @@
+"""Errors written for the person who has to act on them.
+
+Every message says what is wrong, where (file, pair, row, table) and what to do.
+"""
+
+from __future__ import annotations
+
+
+class BqxError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class BadInput(BqxError):
+    """A source of market data was refused before anything was written.
+
+    Args:
+        file: path of the offending file, as the user gave it.
+        problem: what is wrong.
+        remedy: what the user can do about it.
+        row: 1-based data row (the header does not count), if one row is to blame.
+        code: short stable identifier of the kind of problem, e.g. ``high-below-close``.
+    """
+
+    def __init__(self, file: str, problem: str, remedy: str, *, row: int | None = None, code: str) -> None:
+        self.file, self.problem, self.remedy, self.row, self.code = file, problem, remedy, row, code
+        where = file if row is None else f"{file}, row {row:,}"
+        super().__init__(f"{where}: {problem} {remedy} [{code}]")
+
+
+class BadParameter(BqxError):
+    """A run was asked for something that cannot be: unknown pair, empty month range, ..."""
+
+
+class SchemaMismatch(BqxError):
+    """A table exists but its columns are not those the catalogue asks for."""
+
+
+class Busy(BqxError):
+    """Another run is building the same partition right now; nothing was done here."""
+
+
+class MissingInput(BqxError):
+    """A table or rows that a build needs are not there."""
+
+
+class Incomplete(BqxError):
+    """Not everything that was asked for is there."""

@@ -1,0 +1,1 @@
+"""What the written tables must look like, and whether they do."""
