@@ -1,0 +1,147 @@
+"""Plain values the DAGs share: connections, pools, params of the trigger forms. Imports nothing of ours.
+
+Params are JSON schemas; Airflow draws the trigger form from them and refuses a run that does not
+fit. Sizes are params, never branches in the code.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+CONNECTION = "bqx_postgres"
+BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default
+
+
+class Stage(NamedTuple):
+    """A stage of the project plan that builds tables: its task group and its families."""
+
+    group: str
+    families: tuple[str, ...]
+    title: str
+
+
+# The idx twins and both regressions have no stage of their own in the plan: they belong to 2.1.
+STAGES = (
+    Stage("s1_6_10_technical_idx", ("technical_idx",), "1.6.10 Technical IDX build"),
+    Stage("s1_6_11_technical_bqx", ("technical_bqx",), "1.6.11 Technical BQX build"),
+    Stage("s1_6_12_statistics_bqx", ("statistics_bqx",), "1.6.12 Statistics BQX build"),
+    Stage("s1_6_13_bollinger_bqx", ("bollinger_bqx",), "1.6.13 Bollinger BQX build"),
+    Stage("s1_6_14_fibonacci_bqx", ("fibonacci_bqx",), "1.6.14 Fibonacci BQX build"),
+    Stage(
+        "s2_1_base",
+        ("statistics_idx", "bollinger_idx", "fibonacci_idx", "reg_idx", "reg_bqx"),
+        "2.1 Base features: the idx twins and both regressions",
+    ),
+)
+BASE_STAGE = "s2_1_base"
+FAMILIES = tuple(family for stage in STAGES for family in stage.families)
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "data-engineering",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=5),
+    "execution_timeout": timedelta(hours=2),
+}
+
+# Errors that a retry cannot mend: what was asked for is wrong, a person has to act.
+FINAL_ERRORS = tuple(
+    f"include.errors.{name}"
+    for name in ("BadInput", "BadParameter", "SchemaMismatch", "MissingInput", "Incomplete")
+)
+
+
+def pairs_param(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Multi-select of currency pairs, all of them by default."""
+    return {
+        "default": list(pairs),
+        "type": "array",
+        "title": "Pairs",
+        "description": "Currency pairs to work on.",
+        "examples": list(pairs),
+        "items": {"type": "string", "enum": list(pairs)},
+        "minItems": 1,
+        "uniqueItems": True,
+    }
+
+
+LOAD_PARAMS: dict[str, dict[str, Any]] = {
+    "source": {
+        "default": None,
+        "type": ["null", "string"],
+        "minLength": 1,
+        "title": "Folder of bar files",
+        "description": "One file per pair. Empty: register the bars that are already in the database.",
+    },
+    "first_day": {
+        "default": None,
+        "type": ["null", "string"],
+        "format": "date",
+        "title": "First day",
+        "description": "Bars before this UTC day are not loaded.",
+    },
+    "end_day": {
+        "default": None,
+        "type": ["null", "string"],
+        "format": "date",
+        "title": "End day",
+        "description": "Bars from this UTC day on are not loaded.",
+    },
+    "crosses": {
+        "default": "none",
+        "type": "string",
+        "enum": ["none", "derive"],
+        "title": "Missing crosses",
+        "description": "derive: a cross without a file follows from its two dollar legs.",
+    },
+    "price_side": {
+        "default": "unknown",
+        "type": "string",
+        "enum": ["bid", "mid", "ask", "unknown"],
+        "title": "Price side",
+        "description": "Which price the bars record.",
+    },
+    "timezone": {
+        "default": None,
+        "type": ["null", "string"],
+        "minLength": 1,
+        "title": "Clock of the files",
+        "description": "For formats that do not say it: utc, est-fixed, histdata, new-york or an IANA name.",
+    },
+}
+
+FEATURE_PARAMS: dict[str, dict[str, Any]] = {
+    "months": {
+        "default": None,
+        "type": ["null", "array"],
+        "items": {"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$"},
+        "uniqueItems": True,
+        "title": "Months",
+        "description": "One month per line as yyyy-mm. Empty: every month that has bars.",
+    },
+    "families": {
+        "default": list(FAMILIES),
+        "type": "array",
+        "examples": list(FAMILIES),
+        "items": {"type": "string", "enum": list(FAMILIES)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "title": "Families",
+        "description": "Feature families to build.",
+    },
+    "rebuild": {
+        "default": False,
+        "type": "boolean",
+        "title": "Rebuild",
+        "description": "Build months again that are already right.",
+    },
+}
+
+DRY_RUN: dict[str, Any] = {
+    "default": False,
+    "type": "boolean",
+    "title": "Dry run",
+    "description": "Say what would be done, write nothing.",
+}

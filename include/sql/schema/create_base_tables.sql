@@ -1,0 +1,34 @@
+-- The schema and the three tables that do not belong to one pair. Safe to run again.
+CREATE SCHEMA IF NOT EXISTS bqx;
+
+CREATE TABLE IF NOT EXISTS bqx.baseline_rates (
+    pair TEXT PRIMARY KEY,
+    baseline_ts TIMESTAMPTZ NOT NULL,
+    baseline_rate DOUBLE PRECISION NOT NULL CHECK (baseline_rate > 0),
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bqx.baseline_rates IS
+'rate_index = 100 * price / baseline_rate. Written at the first load, never moved.';
+
+CREATE TABLE IF NOT EXISTS bqx.loads (
+    load_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    loaded_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    source TEXT NOT NULL,
+    pairs TEXT [] NOT NULL,
+    price_side TEXT NOT NULL,
+    watermark TIMESTAMPTZ NOT NULL
+);
+COMMENT ON COLUMN bqx.loads.watermark IS
+'Last minute the grids may reach. The newest load with the largest watermark counts.';
+
+CREATE TABLE IF NOT EXISTS bqx.build_log (
+    table_name TEXT NOT NULL,
+    month DATE NOT NULL,
+    row_count BIGINT NOT NULL,
+    input_hash TEXT NOT NULL,
+    seconds DOUBLE PRECISION NOT NULL,
+    built_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_name, month)
+);
+COMMENT ON TABLE bqx.build_log IS
+'One row per partition we built, written in the transaction that swapped it in.';

@@ -1,0 +1,109 @@
+"""Minute bars in PostgreSQL: read from our layout or, in place, from the origin's.
+
+Our ``m1_{pair}`` has the key ``ts_utc TIMESTAMPTZ``; the origin's has ``time TIMESTAMP`` that means
+UTC, NUMERIC prices and partitions named in its own way. Both are read through the parent table, so
+partition names do not matter; the origin's tables are never written.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg import sql
+
+from include.errors import MissingInput, SchemaMismatch
+from include.features.bars import Bars
+from include.names import SCHEMA, table, to_datetime, to_minute
+from include.storage.connection import Connection, qualified, statement
+from include.storage.copying import decode
+from include.storage.schema import columns_of
+
+_FIELDS = ("open", "high", "low", "close", "volume", "spread")
+
+
+class _Source(NamedTuple):
+    """Where the bars of a pair are: the table, its key column, the key as TIMESTAMPTZ."""
+
+    table: sql.Identifier
+    column: sql.Identifier
+    key: sql.Composable
+    naive: bool
+
+    def moment(self, minute: int) -> datetime:
+        """A bound in the type of the key column, so that its index and partitions are used."""
+        moment = to_datetime(minute)
+        return moment.replace(tzinfo=None) if self.naive else moment
+
+
+def is_origin_layout(connection: Connection, pair: str) -> bool:
+    """Whether ``m1_{pair}`` exists with the origin's key column ``time``."""
+    return "time" in columns_of(connection, table("m1", pair))
+
+
+def _source(connection: Connection, pair: str) -> _Source:
+    name = table("m1", pair)
+    columns = columns_of(connection, name)
+    if not columns:
+        raise MissingInput(f"Table {SCHEMA}.{name} does not exist: load bars of {pair} first (DAG bqx_load).")
+    missing = [column for column in (*_FIELDS[:5], "spread_close") if column not in columns]
+    key = "ts_utc" if "ts_utc" in columns else "time"
+    if missing or key not in columns:
+        raise SchemaMismatch(
+            f"Table {SCHEMA}.{name} is not a table of minute bars: no column "
+            f"{', '.join(missing) or 'ts_utc or time'}. Rename it or give it that column."
+        )
+    column = sql.Identifier(key)
+    naive = not columns[key].endswith("WITH TIME ZONE")
+    utc = sql.SQL("({} AT TIME ZONE 'UTC')").format(column) if naive else column
+    return _Source(qualified(name), column, utc, naive)
+
+
+def read_bars(connection: Connection, pair: str, first: int, end: int, before: int = 0) -> Bars:
+    """Real bars of a pair in time order.
+
+    Args:
+        connection: a session from `include.storage.connection.connect`.
+        pair: the currency pair.
+        first: first epoch minute wanted.
+        end: epoch minute just after the last one wanted.
+        before: how many real bars in front of `first` to read as well.
+
+    Raises:
+        MissingInput: the pair has no table of bars.
+        SchemaMismatch: the table has neither our columns nor the origin's.
+    """
+    source = _source(connection, pair)
+    query = statement("bars/read_bars", table=source.table, column=source.column, key=source.key)
+    bounds = {"first": source.moment(first), "end": source.moment(end), "before": before}
+    with connection.cursor() as cursor, cursor.copy(query, bounds) as stream:
+        data = b"".join(stream)
+    ts, columns = decode(data, _FIELDS)
+    return Bars(ts=ts, **columns)
+
+
+def range_of_bars(connection: Connection, pair: str) -> tuple[int, int] | None:
+    """First and last epoch minute with a bar, or None for an empty table.
+
+    Raises:
+        MissingInput: the pair has no table of bars.
+    """
+    source = _source(connection, pair)
+    row = connection.execute(statement("bars/range_of_bars", table=source.table, key=source.key)).fetchone()
+    if row is None or row[0] is None:
+        return None
+    first, last = row
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return to_minute(first), to_minute(last)
+
+
+def close_at_or_after(connection: Connection, pair: str, minute: int) -> tuple[int, float] | None:
+    """Epoch minute and close of the pair's bar at a minute, or of its first bar after it."""
+    source = _source(connection, pair)
+    query = statement("bars/close_at_baseline", table=source.table, column=source.column, key=source.key)
+    row = connection.execute(query, {"baseline": source.moment(minute)}).fetchone()
+    if row is None:
+        return None
+    assert isinstance(row[0], datetime)
+    return to_minute(row[0]), float(str(row[1]))

@@ -1,0 +1,42 @@
+"""Connections and statements. Every session is UTC; every longer statement lives in ``include/sql``."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from include.names import SCHEMA
+
+SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+def connect(url: str) -> Connection:
+    """Open a session whose time zone is UTC, in autocommit mode (transactions are explicit blocks).
+
+    Args:
+        url: libpq connection string or URL.
+    """
+    return psycopg.connect(url, autocommit=True, options="-c TimeZone=UTC", application_name="bqx")
+
+
+@cache
+def _text(name: str) -> str:
+    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def statement(name: str, /, **parts: sql.Composable) -> sql.Composed:
+    """The statement of ``include/sql/{name}.sql`` with its ``{placeholders}`` composed safely.
+
+    Values are never put in here: they are bound as ``%(name)s`` when the statement is executed.
+    """
+    return sql.SQL(_text(name)).format(**parts)
+
+
+def qualified(table: str) -> sql.Identifier:
+    """A table of our schema as a quoted identifier."""
+    return sql.Identifier(SCHEMA, table)

@@ -1,0 +1,87 @@
+"""Is everything there? Exact counts and equal key sets, read from the tables themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from include.errors import Incomplete
+from include.names import table
+from include.storage.build import available_months
+from include.storage.connection import Connection, connect, qualified, statement
+from include.storage.schema import columns_of
+
+
+class Keys(NamedTuple):
+    """Exact number of keys of one month and an order-free hash over them."""
+
+    number: int
+    fingerprint: int
+
+
+def check_coverage(
+    url: str, pairs: Sequence[str], families: Sequence[str], months: Sequence[str] = ()
+) -> dict[str, int]:
+    """Compare the key sets of all families of each pair, month by month.
+
+    Args:
+        url: libpq connection string.
+        pairs: pairs to look at.
+        families: families that must be complete; ``bqx`` is compared too where we built it.
+        months: months as ``yyyy-mm``; empty means every month that has bars.
+
+    Returns:
+        Rows per pair, the same for every family.
+
+    Raises:
+        Incomplete: families of some pairs lack months or differ in their keys; every such pair is named.
+    """
+    rows: dict[str, int] = {}
+    gaps: list[str] = []
+    with connect(url) as connection:
+        for pair in pairs:
+            gap, rows[pair] = _check_pair(connection, pair, families, months)
+            gaps += gap
+    if gaps:
+        raise Incomplete(
+            f"{len(gaps)} of {len(pairs)} pairs are not complete. {' '.join(gaps)} Open the failed task of "
+            "that pair, mend the cause, then clear the pair's tasks: months that are right are not built again."
+        )
+    return rows
+
+
+def _check_pair(
+    connection: Connection, pair: str, families: Sequence[str], months: Sequence[str]
+) -> tuple[list[str], int]:
+    wanted = sorted(months) if months else [str(month) for month in available_months(connection, pair)]
+    reference = _keys(connection, pair, "bqx") if _has_our_bqx(connection, pair) else None
+    faults = []
+    for name in families:
+        keys = _keys(connection, pair, name)
+        reference = keys if reference is None else reference
+        absent = [month for month in wanted if month not in keys and month in reference]
+        unequal = [month for month in wanted if month in keys and keys[month] != reference.get(month)]
+        if absent:
+            faults.append(f"{name} lacks {_span(absent)}")
+        if unequal:
+            faults.append(f"{name} has other keys than the rest in {_span(unequal)}")
+    if not reference:
+        faults.append("nothing was built")
+    total = sum(reference[month].number for month in wanted if reference and month in reference)
+    return ([f"{pair}: {'; '.join(faults)}."] if faults else []), total
+
+
+def _keys(connection: Connection, pair: str, family: str) -> dict[str, Keys]:
+    name = table(family, pair)
+    if not columns_of(connection, name):
+        return {}
+    rows = connection.execute(statement("checks/fingerprint_keys", table=qualified(name)))
+    return {str(month): Keys(int(str(count)), int(str(key_hash))) for month, count, key_hash in rows}
+
+
+def _has_our_bqx(connection: Connection, pair: str) -> bool:
+    return "is_filled" in columns_of(connection, table("bqx", pair))
+
+
+def _span(months: Sequence[str]) -> str:
+    return months[0] if len(months) == 1 else f"{len(months)} months ({months[0]} to {months[-1]})"

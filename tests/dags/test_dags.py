@@ -1,0 +1,139 @@
+"""What every DAG of the bundle promises, and the order that protects data."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from include.pairs import PAIRS
+from include.settings import BUILD_POOL, DEFAULT_ARGS, FAMILIES, STAGES
+from tests.dags.conftest import ROOT
+
+DAG_IDS = {"bqx_load", "bqx_features", "bqx_pipeline"}
+
+
+def test_exactly_these_dags_without_an_import_error(dagbag) -> None:
+    assert dagbag.import_errors == {}
+    assert set(dagbag.dags) == DAG_IDS
+    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == DAG_IDS
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_every_dag_explains_itself_and_is_owned(dagbag, dag_id: str) -> None:
+    dag = dagbag.dags[dag_id]
+    assert dag.doc_md.strip().startswith("###")
+    assert "Example configuration" in dag.doc_md
+    assert dag.max_active_runs == 1
+    assert not dag.catchup
+    assert {"bqx"} < dag.tags
+    for task in dag.tasks:
+        assert task.owner == DEFAULT_ARGS["owner"]
+        assert task.execution_timeout == timedelta(hours=2)
+        assert task.retries == (0 if dag_id == "bqx_pipeline" else 2)
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_every_param_is_typed_titled_and_described(dagbag, dag_id: str) -> None:
+    params = dagbag.dags[dag_id].params
+    assert "pairs" in params
+    for name in params:
+        param = params.get_param(name)
+        assert param.description, name
+        assert {"type", "title"} <= set(param.schema), name
+    assert params.get_param("pairs").schema["examples"] == list(PAIRS)  # drawn as a multi-select
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("bqx_features", {"pairs": ["eurusd; drop table"]}),
+        ("bqx_features", {"pairs": []}),
+        ("bqx_features", {"months": ["2024-13"]}),
+        ("bqx_features", {"families": ["reg"]}),
+        ("bqx_features", {"dry_run": "yes"}),
+        ("bqx_load", {"crosses": "guess"}),
+        ("bqx_load", {"first_day": "yesterday"}),
+        ("bqx_load", {"source": ""}),
+        ("bqx_pipeline", {"price_side": "last"}),
+    ],
+)
+def test_the_trigger_form_refuses_what_cannot_be(dagbag, dag_id: str, conf: dict) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = copy.deepcopy(dagbag.dags[dag_id].params)
+    for name, value in conf.items():
+        with pytest.raises(ParamValidationError):
+            params[name] = value
+
+
+def test_every_build_task_takes_a_slot_and_shows_its_pair(dagbag) -> None:
+    tasks = [task for dag in dagbag.dags.values() for task in dag.tasks if task.task_id.startswith("pairs.")]
+    assert len(tasks) == len(STAGES) + 1
+    for task in tasks:
+        assert task.pool == BUILD_POOL
+        assert task.map_index_template == "{{ pair }}"
+        assert task.outlets
+
+
+def test_stages_build_each_family_once() -> None:
+    assert len(FAMILIES) == len(set(FAMILIES)) == 10
+
+
+def test_order_of_the_stages(dagbag) -> None:
+    dag = dagbag.dags["bqx_features"]
+    builds = {stage.group: dag.get_task(f"pairs.{stage.group}.build") for stage in STAGES}
+    base = builds.pop("s2_1_base")
+    assert {task.task_id for task in builds.values()} <= base.get_flat_relative_ids(upstream=True)
+    assert all("select" in task.get_flat_relative_ids(upstream=True) for task in (*builds.values(), base))
+    assert base.task_id in dag.get_task("coverage").get_flat_relative_ids(upstream=True)
+    assert dag.get_task("coverage").trigger_rule == "all_done"
+
+
+def test_order_of_loading(dagbag) -> None:
+    dag = dagbag.dags["bqx_load"]
+    assert "prepare" in dag.get_task("pairs.write").get_flat_relative_ids(upstream=True)
+
+
+def test_order_of_the_pipeline(dagbag) -> None:
+    dag = dagbag.dags["bqx_pipeline"]
+    assert dag.task_ids == ["load", "features"]
+    assert dag.get_task("features").upstream_task_ids == {"load"}
+    assert all(task.deferrable and task.wait_for_completion for task in dag.tasks)
+    assert {task.trigger_dag_id for task in dag.tasks} <= DAG_IDS
+
+
+PARSE_ALONE = """
+import socket, sys
+
+def refuse(*_args, **_kwargs):
+    raise AssertionError("a DAG file opened a connection while it was parsed")
+
+from airflow.sdk import Asset, dag
+
+Asset("s3://any/thing")  # Airflow imports its own providers at the first asset; that is not what is judged
+import airflow.providers.standard.operators.trigger_dagrun
+before = set(sys.modules)
+socket.socket.connect = socket.create_connection = refuse
+sys.path.insert(0, sys.argv[1] + "/plugins")
+import importlib.util
+for name in sys.argv[2:]:
+    spec = importlib.util.spec_from_file_location(name, f"{sys.argv[1]}/dags/{name}.py")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+heavy = {"numpy", "pandas", "numba", "pyarrow", "psycopg", "boto3", "xgboost", "sklearn"}
+print(sorted(heavy & (set(sys.modules) - before)))
+"""
+
+
+def test_parsing_opens_no_connection_and_imports_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE_ALONE, str(ROOT), *sorted(DAG_IDS)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("[]"), done.stdout

@@ -1,0 +1,127 @@
+"""Whole DAG runs against a real PostgreSQL: failure isolation, healing, repetition, dry run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.settings import DRY_RUN, FAMILIES, FEATURE_PARAMS, LOAD_PARAMS, STAGES
+from tests.include.storage.samples import sample_bars
+
+PAIRS = ["audusd", "eurusd", "gbpusd"]
+# A run in this process leaves its configuration in the DAG's params, so each run states all of them.
+PARAMS = {
+    "bqx_load": LOAD_PARAMS | {"dry_run": DRY_RUN},
+    "bqx_features": FEATURE_PARAMS | {"dry_run": DRY_RUN},
+}
+DEFAULTS = {
+    dag_id: {name: schema["default"] for name, schema in params.items()} for dag_id, params in PARAMS.items()
+}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pairs of bars as files."""
+    folder = tmp_path_factory.mktemp("bars")
+    for seed, pair in enumerate(PAIRS):
+        bars = sample_bars(seed, days_around=1, months=1)
+        columns = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "spread")}
+        ts = pa.array(bars.ts * 60_000_000, pa.timestamp("us", tz="UTC"))
+        pq.write_table(pa.table({"ts_utc": ts} | columns), folder / f"{pair}.parquet")
+    return folder
+
+
+@pytest.fixture
+def run(airflow_database, dagbag, database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """Run a DAG to its end in this process; returns its run."""
+    monkeypatch.setenv("AIRFLOW_CONN_BQX_POSTGRES", database_url)
+    number = 0
+
+    def run_dag(dag_id: str, **conf):
+        nonlocal number
+        number += 1
+        dag = dagbag.dags[dag_id]
+        for task in dag.tasks:
+            task.retries = 0
+        return dag.test(
+            logical_date=START + timedelta(seconds=hash((database_url, number)) % 10**8),
+            run_conf=DEFAULTS[dag_id] | conf,
+        )
+
+    return run_dag
+
+
+def states(dag_run) -> dict[str, Counter]:
+    """State of the mapped task instances by task."""
+    counts: dict[str, Counter] = {}
+    for instance in dag_run.get_task_instances():
+        counts.setdefault(instance.task_id, Counter())[str(instance.state)] += 1
+    return counts
+
+
+def keys(db: psycopg.Connection, table: str) -> list[datetime]:
+    return [ts for (ts,) in db.execute(f"SELECT ts_utc FROM bqx.{table} ORDER BY 1")]
+
+
+def test_load_then_features_then_break_a_pair_and_heal_it(run, folder: Path, db: psycopg.Connection) -> None:
+    loaded = run("bqx_load", source=str(folder), pairs=PAIRS, price_side="bid")
+    assert loaded.state == "success"
+    assert states(loaded)["pairs.write"] == {"success": 3}
+
+    db.execute("ALTER TABLE bqx.m1_eurusd RENAME COLUMN high TO broken")
+    broken = run("bqx_features", pairs=PAIRS)
+    found = states(broken)
+    assert broken.state == "failed"
+    for stage in STAGES[:-1]:
+        assert found[f"pairs.{stage.group}.build"] == {"success": 2, "failed": 1}, stage
+    assert found["pairs.s2_1_base.build"] == {"success": 2, "upstream_failed": 1}
+    assert found["coverage"] == {"failed": 1}
+    assert len(keys(db, "reg_bqx_gbpusd")) == len(keys(db, "bqx_gbpusd")) > 2000
+
+    db.execute("ALTER TABLE bqx.m1_eurusd RENAME COLUMN broken TO high")
+    built_before = dict(db.execute("SELECT table_name || month, built_at FROM bqx.build_log").fetchall())
+    healed = run("bqx_features", pairs=PAIRS)
+    assert healed.state == "success"
+    built_after = dict(db.execute("SELECT table_name || month, built_at FROM bqx.build_log").fetchall())
+    new = [name for name, moment in built_after.items() if built_before.get(name) != moment]
+    assert new, "the broken pair must have been built"
+    assert all("eurusd" in name for name in new), "what was right must not be built again"
+    for pair in PAIRS:
+        assert all(keys(db, f"{family}_{pair}") == keys(db, f"bqx_{pair}") for family in FAMILIES)
+
+
+def test_a_bad_file_fails_the_load_and_leaves_the_database_alone(
+    run, folder: Path, db: psycopg.Connection, tmp_path: Path
+) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    truncated = tmp_path / "gbpusd.parquet"
+    truncated.write_bytes(truncated.read_bytes()[:-200])
+    failed = run("bqx_load", source=str(tmp_path), pairs=PAIRS, price_side="bid")
+    assert failed.state == "failed"
+    assert db.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'bqx'").fetchone() == (0,)
+
+
+def test_a_dry_run_of_the_load_writes_nothing(run, folder: Path, db: psycopg.Connection) -> None:
+    dry = run("bqx_load", source=str(folder), pairs=PAIRS, dry_run=True)
+    assert dry.state == "success"
+    assert db.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'bqx'").fetchone() == (0,)
+
+
+def test_only_the_families_asked_for_are_built(run, folder: Path, db: psycopg.Connection) -> None:
+    run("bqx_load", source=str(folder), pairs=["eurusd"])
+    built = run("bqx_features", pairs=["eurusd"], families=["technical_idx", "reg_bqx"], months=["2024-02"])
+    assert built.state == "success"
+    found = states(built)
+    assert found["pairs.s1_6_11_technical_bqx.build"] == {"skipped": 1}
+    assert found["pairs.s2_1_base.build"] == {"success": 1}
+    tables = {name for (name,) in db.execute("SELECT DISTINCT table_name FROM bqx.build_log")}
+    assert tables == {"m1_eurusd", "bqx_eurusd", "technical_idx_eurusd", "reg_bqx_eurusd"}
+    assert {moment.month for moment in keys(db, "technical_idx_eurusd")} == {2}
