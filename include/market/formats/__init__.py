@@ -1,0 +1,1 @@
+"""One module per file format; each says how to recognise it and what its columns mean."""
