@@ -53,11 +53,7 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
         MissingInput: a pair has no bar to take its base from.
     """
     with connect(url) as connection:
-        source: Source = (
-            DatabaseSource(connection, request) if request.source is None else FileSource(request)
-        )
-        if request.source is not None:
-            _refuse_rewriting(connection, source)
+        source = _open(connection, request)
         limits = {pair: source.limits(pair) for pair in source.pairs}
         stored = baselines(connection) if columns_of(connection, "baseline_rates") else {}
         bases = choose_baselines(source, stored)
@@ -72,6 +68,15 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
         "baseline": {pair: to_datetime(base.minute).isoformat() for pair, base in bases.items()},
         "watermark": to_datetime(newest).isoformat(),
     }
+
+
+def _open(connection: Connection, request: LoadRequest) -> Source:
+    if request.source is None:
+        return DatabaseSource(connection, request)
+    source = FileSource(request)
+    _refuse_rewriting(connection, source)
+    source.check()
+    return source
 
 
 def _refuse_rewriting(connection: Connection, source: Source) -> None:
@@ -145,6 +150,8 @@ def _write_month(
         return 0
     target = table_of("m1", pair)
     rate = baseline_of(connection, pair).rate
+    if derived and price_side != "mid":
+        price_side = "unknown"  # a product or quotient of two bids is no bid
     fingerprint = _fingerprint(bars, f"{rate!r} {price_side} {derived}")
     started = time.monotonic()
     with connection.transaction():

@@ -12,6 +12,7 @@ import numpy as np
 from include.errors import BadParameter
 from include.features.bars import Bars
 from include.market import crosses, readers
+from include.market.checks import check_triangles
 from include.market.request import LoadRequest
 from include.names import table
 from include.pairs import PAIRS, usd_legs
@@ -61,6 +62,16 @@ class FileSource:
     def is_derived(self, pair: str) -> bool:
         """Whether the pair has no file of its own."""
         return pair not in self._files
+
+    def check(self) -> None:
+        """Read every pair and check that the recorded ones agree with each other.
+
+        Raises:
+            BadInput: a file is bad, or contradicts the others.
+        """
+        bars = {pair: self.everything(pair) for pair in self.pairs}
+        recorded = {pair: one for pair, one in bars.items() if not self.is_derived(pair)}
+        check_triangles(recorded, {pair: str(self._files[pair][0]) for pair in recorded})
 
     def everything(self, pair: str) -> Bars:
         """All bars of a pair inside the days asked for.

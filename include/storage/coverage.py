@@ -45,7 +45,7 @@ def check_coverage(
     if gaps:
         raise Incomplete(
             f"{len(gaps)} of {len(pairs)} pairs are not complete. {' '.join(gaps)} Open the failed task of "
-            "that pair, mend the cause, then clear the pair's tasks: months that are right are not built again."
+            "that pair, mend the cause, then clear its tasks: months that are right are not built again."
         )
     return rows
 

@@ -124,11 +124,19 @@ def test_crosses_follow_from_their_dollar_legs(
 ) -> None:
     prepared = prepare(database_url, LoadRequest(str(folder), crosses="derive"))
     assert prepared["derived"] == ["audjpy", "euraud", "eurgbp", "eurjpy", "gbpaud", "gbpjpy"]
-    load_pair(database_url, LoadRequest(str(folder), crosses="derive"), "eurjpy")
+    load_pair(database_url, LoadRequest(str(folder), crosses="derive", price_side="bid"), "eurjpy")
     euro, yen = walk(TS, 1.1, 0), walk(TS, 150.0, 2)
-    found = query(db, "SELECT close, volume, spread_close, hl_source FROM bqx.m1_eurjpy ORDER BY ts_utc")
+    found = query(
+        db, "SELECT close, volume, spread_close, price_side, hl_source FROM bqx.m1_eurjpy ORDER BY ts_utc"
+    )
     assert [row[0] for row in found] == (euro.close * yen.close).tolist()
-    assert {row[1:] for row in found} == {(None, None, "derived")}
+    assert {row[1:] for row in found} == {(None, None, "unknown", "derived")}
+
+
+def test_a_file_that_contradicts_the_others_is_refused(folder: Path, database_url: str) -> None:
+    write(folder, "eurgbp", walk(TS, 1.1 / 1.3 * 1.02, 0))
+    with pytest.raises(BadInput, match=r"eurgbp contradicts the other pairs|triangle-broken"):
+        prepare(database_url, LoadRequest(str(folder)))
 
 
 def test_crosses_are_left_out_unless_asked_for(folder: Path, database_url: str) -> None:
