@@ -108,7 +108,9 @@ LOAD_PARAMS: dict[str, dict[str, Any]] = {
         "type": ["null", "string"],
         "minLength": 1,
         "title": "Clock of the files",
-        "description": "For formats that do not say it: utc, est-fixed, histdata, new-york, new-york+7 or an IANA name.",
+        "description": (
+            "For formats that do not say it: utc, est-fixed, histdata, new-york, new-york+7 or an IANA name."
+        ),
     },
 }
 

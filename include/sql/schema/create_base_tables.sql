@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS bqx.loads (
     load_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     loaded_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     source TEXT NOT NULL,
-    pairs TEXT [] NOT NULL,
+    pairs TEXT[] NOT NULL,
     price_side TEXT NOT NULL,
     watermark TIMESTAMPTZ NOT NULL
 );

@@ -1,0 +1,96 @@
+# BQX ML. `make` alone lists the targets.
+
+VENV    ?= .venv
+STATE   ?= .local
+UV      := uv==0.13.9
+PY      := $(VENV)/bin/python
+JOBS    ?= auto
+TESTS   ?= tests
+
+
+# uv reads neither the system's certificates nor pip's index unless told to.
+export UV_SYSTEM_CERTS := 1
+INDEX    = $(shell $(VENV)/bin/pip config get global.index-url 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run stop status clean test soak check format bench lock distclean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.runtime ## start everything and run the pipeline: DATA= PAIRS= FROM= TO= CROSSES= PROFILE= STATE= WORKERS= PORT= PRICE_SIDE= TIMEZONE=
+	@exec $(PY) -m include.local run --state '$(STATE)' \
+	  $(if $(DATA),--data '$(DATA)') $(if $(PAIRS),--pairs '$(PAIRS)') \
+	  $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
+	  $(if $(CROSSES),--crosses '$(CROSSES)') $(if $(PROFILE),--profile '$(PROFILE)') \
+	  $(if $(WORKERS),--workers '$(WORKERS)') $(if $(PORT),--port '$(PORT)') \
+	  $(if $(PRICE_SIDE),--price-side '$(PRICE_SIDE)') $(if $(TIMEZONE),--timezone '$(TIMEZONE)')
+
+stop: $(VENV)/.runtime ## end exactly what `make run` started
+	@exec $(PY) -m include.local stop --state '$(STATE)'
+
+status: $(VENV)/.runtime ## say what runs
+	@exec $(PY) -m include.local status --state '$(STATE)'
+
+clean: $(VENV)/.runtime ## stop, then delete STATE (only if `make run` made it)
+	@exec $(PY) -m include.local clean --state '$(STATE)'
+
+test: $(VENV)/.dev ## run every test but the soak: TESTS=tests/local JOBS=1
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+
+soak: $(VENV)/.dev ## the long proofs
+	$(PY) -m pytest -m soak --timeout 7200 $(TESTS)
+
+check: $(VENV)/.dev ## lint and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/sqlfluff lint include/sql
+
+format: $(VENV)/.dev ## let ruff rewrite what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.dev ## side by side with peers, as ratios
+	$(PY) -m benchmarks
+
+install: $(VENV)/.runtime ## only install
+
+lock: $(VENV)/.dev ## resolve requirements*.txt anew from pyproject.toml
+	$(VENV)/bin/uv pip compile $(LOCK) -o requirements.txt pyproject.toml
+	$(VENV)/bin/uv pip compile $(LOCK) -o requirements-dev.txt --extra dev -c requirements.txt pyproject.toml
+LOCK := --quiet --universal --python-version 3.11 --upgrade --no-emit-index-url --custom-compile-command 'make lock'
+
+distclean: ## delete the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.runtime: requirements.txt | $(PY)
+	@$(call install,requirements.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(PY)
+	@$(call install,requirements-dev.txt)
+	@touch $@ $(VENV)/.runtime
+
+# uv takes seconds where pip takes a minute; pip is the way where uv finds no index.
+define install
+echo "Installing $(1)"; \
+$(PY) -m pip install --quiet --disable-pip-version-check '$(UV)' && \
+$(if $(INDEX),UV_DEFAULT_INDEX='$(INDEX)') $(VENV)/bin/uv pip install --quiet --python $(PY) -r $(1) || { \
+  echo "uv could not install, trying pip (slower)"; \
+  $(PY) -m pip install --quiet --disable-pip-version-check -r $(1); }
+endef
+
+$(PY):
+	@for python in $(PYTHON) python3.11 python3 python; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+	    echo "Creating $(VENV) with $$("$$python" --version)"; \
+	    "$$python" -m venv '$(VENV)' && exit 0; \
+	    echo "$$python cannot make a virtual environment. On Debian and Ubuntu: apt install python3.11-venv"; exit 1; \
+	  fi; \
+	done; \
+	echo "BQX ML needs Python 3.11; here is $$(python3 --version 2>&1 || echo 'no Python at all')."; \
+	echo "Install it (Debian 12: apt install python3.11 python3.11-venv; macOS: brew install python@3.11;"; \
+	echo "anywhere: uv python install 3.11), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; \
+	exit 1

@@ -1,0 +1,1 @@
+"""Side-by-side timings. They print ratios; no test depends on them."""

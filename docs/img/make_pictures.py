@@ -1,0 +1,136 @@
+"""Make the pictures of the documentation from a running stack.
+
+    make run && make pictures
+
+Takes a picture of the running pipeline, then triggers ``bqx_features`` from the UI's form for two pairs,
+breaks one of them on purpose and heals it. The stack must hold bars of the pairs named below.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.browser.airflow_ui import AirflowUI, browser_page
+
+FOLDER = Path(__file__).resolve().parent
+DAG = "bqx_features"
+KEPT, BROKEN = "eurusd", "gbpusd"
+RUNNING = ["audusd", "eurusd", "gbpusd", "nzdusd", "usdcad", "usdchf", "usdjpy"]
+BREAK = f"ALTER TABLE bqx.m1_{BROKEN} RENAME COLUMN high TO broken"
+MEND = f"ALTER TABLE bqx.m1_{BROKEN} RENAME COLUMN broken TO high"
+
+
+class Api:
+    """The few calls of Airflow's REST API that are needed here."""
+
+    def __init__(self, url: str) -> None:
+        token = httpx.get(f"{url}/auth/token").json()["access_token"]
+        self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"})
+
+    def rebuild(self, pairs: list[str]) -> str:
+        """Start the whole pipeline over bars that are there; returns the id of its feature run."""
+        before = self.newest_run()["dag_run_id"]
+        body = {"logical_date": None, "conf": {"pairs": pairs, "rebuild": True}}
+        self._client.post("/dags/bqx_pipeline/dagRuns", json=body).raise_for_status()
+        wait(lambda: self.newest_run()["dag_run_id"] != before, "the pipeline to reach the features")
+        return self.newest_run()["dag_run_id"]
+
+    def newest_run(self) -> dict:
+        """The run of the DAG that was triggered last."""
+        runs = self._client.get(f"/dags/{DAG}/dagRuns", params={"order_by": "-run_after", "limit": 1})
+        return runs.json()["dag_runs"][0]
+
+    def tasks(self, run_id: str) -> list[dict]:
+        """Task instances of a run."""
+        return self._client.get(f"/dags/{DAG}/dagRuns/{run_id}/taskInstances").json()["task_instances"]
+
+    def clear(self, run_id: str, failed: list[dict]) -> None:
+        """Clear mapped task instances with everything after them, as the UI's button does."""
+        for task in failed:
+            body = {
+                "dry_run": False,
+                "dag_run_id": run_id,
+                "task_ids": [[task["task_id"], task["map_index"]]],
+                "include_downstream": True,
+                "only_failed": False,
+            }
+            self._client.post(f"/dags/{DAG}/clearTaskInstances", json=body).raise_for_status()
+
+
+def wait(done: Callable[[], bool], what: str, seconds: float = 300) -> None:
+    """Poll until something is so."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(1)
+
+
+def finished(api: Api, run_id: str) -> bool:
+    """Whether the newest run is this one and at its end."""
+    run = api.newest_run()
+    return run["dag_run_id"] == run_id and run["state"] in ("success", "failed")
+
+
+def trigger(ui: AirflowUI, api: Api, picture: str | None = None) -> str:
+    """Trigger the DAG for the two pairs from its form; returns the run id once it has ended."""
+    before = api.newest_run()["dag_run_id"]
+    form = ui.open_form(DAG)
+    ui.choose(form, "pairs", [KEPT, BROKEN])
+    if picture:
+        ui.picture(FOLDER / picture)
+    ui.submit(form)
+    wait(lambda: api.newest_run()["dag_run_id"] != before, "the run to appear")
+    run_id = api.newest_run()["dag_run_id"]
+    wait(lambda: finished(api, run_id), "the run to end")
+    return run_id
+
+
+def show(ui: AirflowUI, run_id: str, picture: str) -> None:
+    """Picture of a run with its groups open."""
+    ui.open_run(DAG, run_id)
+    ui.expand_groups()
+    ui.picture(FOLDER / picture)
+
+
+def main() -> None:
+    """Take every picture of the feature builds."""
+    url, database = os.environ["AIRFLOW_API_URL"], os.environ["BQX_DATABASE_URL"]
+    api = Api(url)
+    with browser_page() as page, psycopg.connect(database, autocommit=True) as connection:
+        ui = AirflowUI(page, url)
+        run_id = api.rebuild(RUNNING)
+        wait(lambda: sum(task["state"] == "success" for task in api.tasks(run_id)) > 12, "some builds to end")
+        show(ui, run_id, "pipeline_running.png")
+        wait(lambda: finished(api, run_id), "the pipeline to end")
+        run_id = trigger(ui, api, "trigger_form.png")
+        show(ui, run_id, "two_pairs_built.png")
+        connection.execute(BREAK)
+        try:
+            run_id = trigger(ui, api)
+        finally:
+            connection.execute(MEND)
+        show(ui, run_id, "pair_broken.png")
+        failed = [task for task in api.tasks(run_id) if task["state"] == "failed" and task["map_index"] >= 0]
+        page.goto(
+            f"{url}/dags/{DAG}/runs/{run_id}/tasks/{failed[0]['task_id']}/mapped/{failed[0]['map_index']}"
+        )
+        ui.wrap_log()
+        ui.picture(FOLDER / "pair_broken_message.png")
+        api.clear(run_id, failed)
+        wait(lambda: finished(api, run_id), "the healed run to end")
+        show(ui, run_id, "pair_healed.png")
+    print(f"Pictures are in {FOLDER}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Work that is done beside the start of Airflow: the simulated market, the compiled kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from include.errors import BqxError
+from include.local.airflow import ROOT
+from include.local.options import SEED, Options
+from include.local.processes import tail
+from include.local.state import State
+
+DEADLINE = 1_800.0  # seconds
+
+
+class Beside:
+    """A Python module that runs while the caller does something else; it ends with the `with` block.
+
+    Args:
+        module: its name.
+        arguments: its command line.
+        log: where its output goes.
+        variables: added to its environment.
+    """
+
+    def __init__(self, module: str, arguments: Sequence[str], log: Path, variables: dict[str, str]) -> None:
+        self._log = log
+        with log.open("w") as stream:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdout=stream,
+                stderr=stream,
+                cwd=ROOT,
+                env=os.environ | variables,
+            )
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+
+    def wait(self) -> None:
+        """Wait until it is done.
+
+        Raises:
+            BqxError: it failed; carries the end of its log.
+        """
+        if self._child.wait(timeout=DEADLINE):
+            raise BqxError(f"{self._log.stem} failed. The end of {self._log}:\n{tail(self._log)}")
+
+
+class Market(Beside):
+    """Simulates the market of a run; a folder that is there is complete."""
+
+    def __init__(self, options: Options, state: State) -> None:
+        self._folder = options.market(state.market)
+        self._unfinished = self._folder.with_name(self._folder.name + ".new")
+        arguments = ["--out", str(self._unfinished), "--seed", str(SEED), "--signal", "0"]
+        arguments += ["--from", str(options.first_day), "--to", str(options.end_day)]
+        super().__init__("include.market.synthetic", arguments, state.logs / "market.log", {})
+
+    def wait(self) -> None:
+        """Wait until the market is simulated, then give its folder the final name."""
+        super().wait()
+        self._unfinished.rename(self._folder)
+
+
+class Kernels(Beside):
+    """Compiles the numeric kernels once, so that the first builds do not all compile the same ones."""
+
+    def __init__(self, state: State) -> None:
+        variables = {"NUMBA_CACHE_DIR": str(state.numba), "NUMBA_NUM_THREADS": "1"}
+        super().__init__("include.local.kernels", (), state.logs / "kernels.log", variables)

@@ -1,0 +1,148 @@
+"""The main job: bring the stack up, run the whole pipeline on it, say how it went."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rich.console import Console
+
+from include.errors import BqxError
+from include.local import disk, report
+from include.local.api import Airflow
+from include.local.beside import Beside, Kernels, Market
+from include.local.follow import PIPELINE, Follower, follow
+from include.local.options import SEED, Options
+from include.local.stack import Stack
+from include.local.state import State
+
+POOL, POOL_PURPOSE = "bqx_builds", "Table builds at the same time"
+PARSING = 120.0  # seconds until Airflow must know the DAGs
+STATES_AT_WORK = ("queued", "running")
+
+
+def run(options: Options, console: Console) -> int:
+    """Do everything `make run` does.
+
+    Returns:
+        0 if every DAG run succeeded, 1 otherwise.
+
+    Raises:
+        BqxError: something is missing or did not start; the stack is stopped if this call started it.
+        KeyboardInterrupt: the user ended it; likewise.
+    """
+    state = State(options.state)
+    console.print(_headline(options), soft_wrap=True)
+    state.create()
+    with state.locked():
+        console.print(disk.check(options), soft_wrap=True)
+        stack = Stack(state, say=lambda text: console.print(text, soft_wrap=True))
+        was_up = stack.is_up
+        try:
+            return _run(options, stack, console)
+        except KeyboardInterrupt:
+            console.print("\nInterrupted.", soft_wrap=True)
+            _leave(stack, console, was_up)
+            raise
+        except (BqxError, OSError, psycopg.Error):
+            _leave(stack, console, was_up)
+            raise
+
+
+def _run(options: Options, stack: Stack, console: Console) -> int:
+    started = time.monotonic()
+    source = options.data or options.market(stack.state.market)
+    with ExitStack() as beside:
+        tasks = [beside.enter_context(task) for task in _tasks_beside(source, options, stack.state)]
+        fresh = stack.start(options.port)
+        stack.state.write_env(stack.exports())
+        for task in tasks:
+            task.wait()
+    with stack.api() as airflow:
+        _prepare(airflow, options, stack)
+        conf = options.conf(source)
+        follower = Follower(airflow, _start_or_join(airflow, conf, fresh, console), len(options.pairs))
+        console.print(f"UI: {airflow.url}   logs: {stack.state.logs}", soft_wrap=True)
+        progress = follow(follower, stack.check_alive, console)
+        states = {dag: str(airflow.run(dag, run)["state"]) for dag, run in follower.runs}
+        seconds = time.monotonic() - started
+        report.summary(console, options, progress, states, seconds)
+        report.failures(console, airflow, progress.failures)
+    report.addresses(console, stack)
+    return 0 if all(state == "success" for state in states.values()) else 1
+
+
+def _headline(options: Options) -> str:
+    bars = str(options.data) if options.data else f"simulated market, seed {SEED}"
+    days = f"{options.first_day or 'first bar'} up to {options.end_day or 'last bar'}"
+    sizes = f"profile {options.profile}, {len(options.pairs)} pairs, {days}, {options.workers} workers"
+    return f"[bold]BQX ML[/]  {sizes}\nBars: {bars}, crosses {options.crosses}"
+
+
+def _tasks_beside(source: Path, options: Options, state: State) -> list[Beside]:
+    """What has to be made for this run and can be made while Airflow starts."""
+    tasks: list[Beside] = []
+    if not source.exists():
+        tasks.append(Market(options, state))
+    if not any(state.numba.iterdir()):
+        tasks.append(Kernels(state))
+    return tasks
+
+
+def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
+    """Set the pool's size, wait until the DAGs are parsed, and let those without a schedule run."""
+    airflow.set_pool(POOL, options.workers, POOL_PURPOSE)
+    deadline = time.monotonic() + PARSING
+    while not any(dag["dag_id"] == PIPELINE for dag in airflow.dags()):
+        stack.check_alive()
+        if time.monotonic() > deadline:
+            errors = "\n".join(airflow.import_errors()) or "no import error was reported"
+            raise BqxError(f"Airflow does not know {PIPELINE} after {PARSING:.0f} s: {errors}")
+        time.sleep(0.5)
+    for dag in airflow.dags():
+        if dag["is_paused"] and dag["timetable_summary"] is None:
+            airflow.unpause(dag["dag_id"])
+
+
+def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console: Console) -> str:
+    """The run to follow: a new one, or one of the same options that is at work already."""
+    unfinished = airflow.runs(PIPELINE, STATES_AT_WORK)
+    if fresh:
+        _give_up(airflow, unfinished)
+        unfinished = []
+    for run in unfinished:
+        if run["conf"] != conf:
+            raise BqxError(
+                f"A run with other options is at work ({run['dag_run_id']}). Wait until it is over, see "
+                f"{airflow.url}, or end it with make stop."
+            )
+        console.print(f"Following the run that is at work already: {run['dag_run_id']}", soft_wrap=True)
+        return str(run["dag_run_id"])
+    return airflow.trigger(PIPELINE, conf)
+
+
+def _give_up(airflow: Airflow, runs: list[dict[str, Any]]) -> None:
+    """Fail runs whose workers ended with an earlier stack, with the runs they triggered."""
+    for run in runs:
+        phases = [task["task_id"] for task in airflow.tasks(PIPELINE, run["dag_run_id"])]
+        airflow.fail(PIPELINE, run["dag_run_id"])
+        for phase in phases:
+            for child in airflow.runs(f"bqx_{phase}", STATES_AT_WORK):
+                airflow.fail(child["dag_id"], child["dag_run_id"])
+
+
+def _leave(stack: Stack, console: Console, was_up: bool) -> None:
+    if was_up:
+        console.print(
+            f"Airflow goes on at http://127.0.0.1:{stack.port}. End it with make stop.", soft_wrap=True
+        )
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+    console.print("Stopping what was started …")
+    stack.stop()
+    console.print("Stopped. What was built stays; the same make run goes on from there.", soft_wrap=True)

@@ -1,0 +1,181 @@
+"""What a person may ask of `make run`, checked before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from include.errors import BadParameter
+from include.market.crosses import missing
+from include.market.readers import find_files
+from include.pairs import PAIRS
+
+CROSSES = ("none", "derive")
+PRICE_SIDES = ("bid", "mid", "ask", "unknown")
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes of a run; shown beside its results.
+
+    Attributes:
+        first_day: first UTC day of the simulated market, used when no DATA is given.
+        end_day: the day after its last one.
+    """
+
+    first_day: date
+    end_day: date
+
+
+PROFILES = {
+    "demo": Profile(date(2024, 7, 1), date(2024, 8, 15)),
+    "full": Profile(date(2023, 10, 1), date(2024, 7, 1)),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """A checked request.
+
+    Attributes:
+        state: folder for everything the run writes, absolute.
+        data: folder of bar files, or None for the simulated market.
+        pairs: pairs wanted, in the order of `PAIRS`; all that the bars give if none were named.
+        first_day: bars before it are not loaded; None takes all.
+        end_day: bars from this day on are not loaded; None takes all.
+        crosses: "derive" computes pairs without a file from their two dollar legs.
+        price_side: which price the bars record.
+        timezone: clock of the files, for formats that do not say it.
+        profile: "demo" or "full".
+        workers: table builds at the same time.
+        port: port of the user interface, None for the first free one from 8080.
+    """
+
+    state: Path
+    data: Path | None
+    pairs: tuple[str, ...]
+    first_day: date | None
+    end_day: date | None
+    crosses: str
+    price_side: str
+    timezone: str | None
+    profile: str
+    workers: int
+    port: int | None
+
+    @classmethod
+    def of(cls, given: dict[str, str | None]) -> Options:
+        """Check what was given on the command line; empty means not given.
+
+        Raises:
+            BadParameter: something makes no sense; names the option and what it may be.
+            BadInput: the folder of bars holds no file of a pair.
+        """
+        text = {name: value.strip() for name, value in given.items() if value and value.strip()}
+        crosses = _one_of("CROSSES", text.get("crosses", "none"), CROSSES)
+        profile = _one_of("PROFILE", text.get("profile", "demo"), tuple(PROFILES))
+        data = _folder(text.get("data"))
+        first_day, end_day = _day("FROM", text.get("from")), _day("TO", text.get("to"))
+        if data is None:
+            first_day, end_day = (
+                first_day or PROFILES[profile].first_day,
+                end_day or PROFILES[profile].end_day,
+            )
+        if first_day and end_day and first_day >= end_day:
+            raise BadParameter(
+                f"FROM={first_day} is not before TO={end_day}. The day TO itself is not loaded."
+            )
+        return cls(
+            state=Path(text.get("state", ".local")).expanduser().absolute(),
+            data=data,
+            pairs=_pairs(text.get("pairs"), _available(data, crosses)),
+            first_day=first_day,
+            end_day=end_day,
+            crosses=crosses,
+            price_side=_one_of(
+                "PRICE_SIDE", text.get("price_side", "unknown" if data else "bid"), PRICE_SIDES
+            ),
+            timezone=text.get("timezone"),
+            profile=profile,
+            workers=_number("WORKERS", text.get("workers", "4"), 1, 64),
+            port=_number("PORT", text["port"], 1024, 65535) if "port" in text else None,
+        )
+
+    def conf(self, source: Path) -> dict[str, Any]:
+        """The params of `bqx_pipeline` for bars in a folder."""
+        return {
+            "source": str(source),
+            "pairs": list(self.pairs),
+            "first_day": self.first_day.isoformat() if self.first_day else None,
+            "end_day": self.end_day.isoformat() if self.end_day else None,
+            "crosses": self.crosses,
+            "price_side": self.price_side,
+            "timezone": self.timezone,
+        }
+
+    def market(self, folder: Path) -> Path:
+        """Where the simulated market of these days is kept."""
+        return folder / f"{self.first_day}_{self.end_day}_{SEED}"
+
+
+def _available(data: Path | None, crosses: str) -> tuple[str, ...]:
+    """Pairs the bars give: all of a simulated market, else those with a file or two dollar legs."""
+    if data is None:
+        return PAIRS
+    files = find_files(data)
+    derived = missing(files) if crosses == "derive" else ()
+    return tuple(pair for pair in PAIRS if pair in files or pair in derived)
+
+
+def _pairs(text: str | None, available: Sequence[str]) -> tuple[str, ...]:
+    if text is None:
+        return tuple(available)
+    wanted = [part.lower().replace("/", "") for part in text.replace(",", " ").split()]
+    unknown = [pair for pair in wanted if pair not in PAIRS]
+    if unknown or not wanted:
+        raise BadParameter(
+            f"PAIRS={text}: {', '.join(unknown) or 'nothing'} is not among {', '.join(PAIRS)}."
+        )
+    absent = [pair for pair in wanted if pair not in available]
+    if absent:
+        raise BadParameter(
+            f"DATA gives no bars of {', '.join(absent)}, only of {', '.join(available)}. Leave them out, add "
+            "their files, or compute crosses from dollar legs with CROSSES=derive."
+        )
+    return tuple(pair for pair in PAIRS if pair in wanted)
+
+
+def _folder(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    folder = Path(text).expanduser().absolute()
+    if not folder.is_dir():
+        raise BadParameter(f"DATA={text} is not a folder. It holds one Parquet or CSV file per pair.")
+    return folder
+
+
+def _day(name: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadParameter(
+            f"{name}={text} is not a day; write it as yyyy-mm-dd: {name}=2018-11-01."
+        ) from error
+
+
+def _one_of(name: str, text: str, allowed: Sequence[str]) -> str:
+    if text not in allowed:
+        raise BadParameter(f"{name}={text}: choose {' or '.join(allowed)}.")
+    return text
+
+
+def _number(name: str, text: str, low: int, high: int) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise BadParameter(f"{name}={text}: give a whole number from {low} to {high}.")
+    return int(text)

@@ -1,0 +1,78 @@
+"""What `make run` says when the pipeline is over: the stages, the failures, where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from include.local.api import Airflow
+from include.local.options import Options
+from include.local.progress import Progress, Task, clock
+from include.local.stack import Stack
+
+SHOWN = 10  # failures described one by one
+
+
+def summary(
+    console: Console, options: Options, progress: Progress, states: Mapping[str, str], seconds: float
+) -> None:
+    """Print pairs, rows and seconds of each stage, and how each DAG run ended.
+
+    Args:
+        console: where to.
+        options: what was asked for.
+        progress: the last look at the run.
+        states: final state by DAG id.
+        seconds: how long everything took, start of the stack included.
+    """
+    view = Table("stage", title=f"Profile {options.profile}, {len(options.pairs)} pairs")
+    for heading in ("pairs", "failed", "rows", "seconds"):
+        view.add_column(heading, justify="right")
+    for stage in progress.stages:
+        took = f"{stage.span(progress.now):.1f}"
+        view.add_row(
+            stage.title, f"{stage.done}/{stage.pairs}", str(stage.failed or ""), f"{stage.rows:,}", took
+        )
+    console.print(view)
+    outcomes = ", ".join(f"{dag} {state}" for dag, state in states.items())
+    console.print(f"{outcomes}; {clock(seconds)} in all", soft_wrap=True)
+
+
+def failures(console: Console, airflow: Airflow, failed: Sequence[Task]) -> None:
+    """Name the tasks that failed, the last line of each error and how to heal it."""
+    for task in failed[:SHOWN]:
+        reason = airflow.last_words(
+            {
+                "dag_id": task.dag,
+                "dag_run_id": task.run,
+                "task_id": task.name,
+                "try_number": task.attempt,
+                "map_index": task.place,
+            }
+        )
+        pair = f", pair {task.pair or task.place}" if task.place >= 0 else ""
+        for text in (
+            f"Failed: {task.dag}, {task.name}{pair}",
+            f"  {reason or 'it left no error in its log'}",
+            f"  To heal: mend the cause, open {airflow.url}/dags/{task.dag}/runs/{task.run}, "
+            "select this task and clear it with its downstream tasks. Or just make run again.",
+        ):
+            console.print(text, markup=False, soft_wrap=True)
+    if len(failed) > SHOWN:
+        console.print(f"and {len(failed) - SHOWN} more failed tasks, see the UI", soft_wrap=True)
+
+
+def addresses(console: Console, stack: Stack) -> None:
+    """Print where the running stack is and how to stop it."""
+    root = stack.state.root
+    where = "" if root == Path(".local").absolute() else f" STATE={root}"
+    console.print(
+        f"UI        http://127.0.0.1:{stack.port}  (on this machine only, no password)\n"
+        f"Database  source {stack.state.env}; psql $BQX_DATABASE_URL\n"
+        f"Stop      make stop{where}",
+        markup=False,
+        soft_wrap=True,
+    )

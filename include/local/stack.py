@@ -1,0 +1,221 @@
+"""Start, find again and stop the embedded stack: PostgreSQL, then the four components of Airflow."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from include.errors import BqxError
+from include.local.airflow import ROOT, components, environment, settings
+from include.local.api import Airflow
+from include.local.postgres import Postgres, is_free
+from include.local.processes import Identity, end, launch, tail
+from include.local.state import State
+
+DATABASE = "bqx"
+METADATA = "airflow"
+FIRST_PORT, LAST_PORT = 8080, 8179
+PATIENCE = 180.0  # seconds until the components must be healthy
+GRACE = 8.0  # seconds a component may take to end
+HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stack of one state folder.
+
+    Attributes:
+        state: its folder.
+        root: the bundle Airflow serves.
+        say: told what is going on, one line at a time.
+    """
+
+    state: State
+    root: Path = ROOT
+    say: Callable[[str], None] = field(default=print, compare=False)
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """The database server."""
+        return Postgres(self.state.postgres)
+
+    @property
+    def port(self) -> int:
+        """Port of the API server and the user interface, as of the last start."""
+        return int(self._recorded()["port"])
+
+    @property
+    def processes(self) -> dict[str, Identity]:
+        """What was started last, dead or alive."""
+        return {name: Identity(*identity) for name, identity in self._recorded()["components"].items()}
+
+    @property
+    def is_up(self) -> bool:
+        """True if the database and every component are alive."""
+        processes = self.processes
+        complete = len(processes) == len(components())
+        return complete and all(p.alive for p in processes.values()) and self.postgres.process() is not None
+
+    def api(self) -> Airflow:
+        """A client of the running API server."""
+        return Airflow(self.port)
+
+    def start(self, port: int | None = None) -> bool:
+        """Start whatever is not running. A stack that is half up, or outdated, is started anew.
+
+        Args:
+            port: port of the user interface; None keeps the last one or takes the first free one.
+
+        Returns:
+            True if Airflow was started, False if it was up already.
+
+        Raises:
+            BqxError: a port is taken, or something did not come up.
+        """
+        self.postgres.start()
+        self.postgres.create_database(DATABASE)
+        # After a power cut Airflow may forget its last half second; tasks are made to be run again.
+        self.postgres.create_database(METADATA, {"synchronous_commit": "off"})
+        if (
+            self.is_up
+            and port in (None, self.port)
+            and self._recorded()["version"] == self._version(self.port)
+        ):
+            self.say(f"Airflow is running already at http://127.0.0.1:{self.port}")
+            return False
+        self._end_components()
+        port = self._choose_port(port)
+        variables = environment(self._settings(port), os.environ)
+        self._migrate(variables)
+        self.say("Starting Airflow: API server and UI, scheduler, dag-processor, triggerer")
+        started: dict[str, Identity] = {}
+        for component in components():
+            log = self.state.logs / f"{component.name}.log"
+            if log.exists():
+                log.replace(log.with_suffix(".previous.log"))
+            started[component.name] = launch(
+                component.command, log=log, environment=variables, folder=self.root
+            )
+            self._record(
+                started, port, version=self._version(port)
+            )  # at once: stop must find it even if we are killed now
+        self._wait_until_healthy()
+        return True
+
+    def stop(self) -> None:
+        """End everything this folder's stack started; of no effect if nothing runs."""
+        self._end_components()
+        self.postgres.stop()
+
+    def check_alive(self) -> None:
+        """Raise if a part of the stack has died.
+
+        Raises:
+            BqxError: it has; carries the end of its log.
+        """
+        for name, process in self.processes.items():
+            if not process.alive:
+                log = self.state.logs / f"{name}.log"
+                raise BqxError(f"Airflow's {name} has died. The end of {log}:\n{tail(log)}")
+        if self.postgres.process() is None:
+            raise BqxError(f"PostgreSQL has died. The end of {self.postgres.log}:\n{tail(self.postgres.log)}")
+
+    def exports(self) -> dict[str, str]:
+        """Variables by which a client finds the stack."""
+        return {
+            "BQX_DATABASE_URL": self.postgres.url(DATABASE),
+            "AIRFLOW_HOME": str(self.state.airflow),
+            "AIRFLOW_API_URL": f"http://127.0.0.1:{self.port}",
+        }
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        with self.api() as airflow:
+            while time.monotonic() < deadline:
+                self.check_alive()
+                health = airflow.health()
+                if all(health.get(name) == "healthy" for name in HEALTHY):
+                    return
+                time.sleep(0.3)
+        logs = "\n".join(f"{name}:\n{tail(self.state.logs / f'{name}.log', 5)}" for name in self.processes)
+        raise BqxError(f"Airflow did not become healthy within {PATIENCE:.0f} s ({health}).\n{logs}")
+
+    def _end_components(self) -> None:
+        processes = self.processes
+        if processes:
+            end(list(processes.values()), patience=GRACE)
+            self._record({}, self.port, version="")
+
+    def _migrate(self, variables: dict[str, str]) -> None:
+        """Create or upgrade Airflow's tables, once per version of Airflow."""
+        done, version = self.state.airflow / "migrated", importlib.metadata.version("apache-airflow")
+        if done.exists() and done.read_text() == version:
+            return
+        self.say("Creating Airflow's metadata tables")
+        log = self.state.logs / "migrate.log"
+        with log.open("w") as stream:
+            command = [sys.executable, "-m", "airflow", "db", "migrate"]
+            code = subprocess.run(
+                command, stdout=stream, stderr=stream, env=variables, cwd=self.root, timeout=300
+            ).returncode
+        if code:
+            raise BqxError(f"Airflow's metadata tables could not be made. The end of {log}:\n{tail(log)}")
+        done.write_text(version)
+
+    def _settings(self, port: int) -> dict[str, str]:
+        return settings(
+            self.state,
+            metadata_url=self.postgres.url(METADATA),
+            bqx_url=self.postgres.url(DATABASE),
+            port=port,
+            root=self.root,
+        )
+
+    def _version(self, port: int) -> str:
+        """Hash of what a running Airflow does not take up by itself: its settings and the plugins."""
+        digest = hashlib.sha256(json.dumps(self._settings(port), sort_keys=True).encode())
+        digest.update(importlib.metadata.version("apache-airflow").encode())
+        for path in sorted((self.root / "plugins").rglob("*.py")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def _choose_port(self, wanted: int | None) -> int:
+        if wanted is not None:
+            if is_free(wanted):
+                return wanted
+            raise BqxError(
+                f"Port {wanted} is taken by another program. Choose another: make run PORT={wanted + 1}"
+            )
+        candidates: list[int] = [self.port, *range(FIRST_PORT, LAST_PORT + 1)]
+        for port in candidates:
+            if is_free(port):
+                return port
+        raise BqxError(
+            f"Every port from {FIRST_PORT} to {LAST_PORT} is taken. Choose one: make run PORT=9000"
+        )
+
+    @property
+    def _record_file(self) -> Path:
+        return self.state.run / "processes.json"
+
+    def _recorded(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._record_file.read_text()))
+        except FileNotFoundError:
+            return {"components": {}, "port": FIRST_PORT, "version": ""}
+
+    def _record(self, components: dict[str, Identity], port: int, *, version: str) -> None:
+        record = {"components": components, "port": port, "version": version}
+        unfinished = self._record_file.with_suffix(".new")
+        unfinished.write_text(json.dumps(record))
+        unfinished.replace(self._record_file)

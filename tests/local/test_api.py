@@ -1,0 +1,106 @@
+"""The calls to Airflow: pages, retries, refusals."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from include.errors import BqxError
+from include.local.api import PAGE
+from tests.local.fake_airflow import FakeAirflow, instance
+
+TASKS = "GET /api/v2/dags/d/dagRuns/r/taskInstances"
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def test_all_pages_are_read() -> None:
+    fake = FakeAirflow({TASKS: [instance("d", "r", "t", None, place) for place in range(2 * PAGE + 1)]})
+    with fake.client() as airflow:
+        assert len(airflow.tasks("d", "r")) == 2 * PAGE + 1
+    assert fake.paths().count(TASKS) == 3
+
+
+def test_an_empty_list_is_one_page() -> None:
+    fake = FakeAirflow({TASKS: []})
+    with fake.client() as airflow:
+        assert airflow.tasks("d", "r", since="2024-07-01T00:00:00+00:00") == []
+    assert fake.asked[-1][1]["updated_at_gte"] == "2024-07-01T00:00:00+00:00"
+
+
+def test_one_login_serves_all_calls() -> None:
+    fake = FakeAirflow({TASKS: []})
+    with fake.client() as airflow:
+        airflow.tasks("d", "r")
+        airflow.tasks("d", "r")
+    assert fake.paths().count("GET /auth/token") == 1
+
+
+def test_a_read_is_tried_again() -> None:
+    fake = FakeAirflow({TASKS: []})
+    fake.broken = 2
+    with fake.client() as airflow:
+        assert airflow.tasks("d", "r") == []
+
+
+def test_a_start_is_never_tried_twice() -> None:
+    fake = FakeAirflow()
+    fake.broken = 1
+    with fake.client() as airflow, pytest.raises(BqxError, match="does not answer"):
+        airflow.trigger("d", {})
+    assert fake.paths().count("POST /api/v2/dags/d/dagRuns") == 1
+
+
+def test_a_refusal_carries_airflows_own_words() -> None:
+    with FakeAirflow().client() as airflow, pytest.raises(BqxError, match=r"404.*not found"):
+        airflow.run("d", "r")
+
+
+def test_health_is_empty_while_nobody_answers() -> None:
+    fake = FakeAirflow({"GET /api/v2/monitor/health": {"scheduler": {"status": "healthy"}}})
+    fake.broken = 1
+    with fake.client() as airflow:
+        assert airflow.health() == {}
+        assert airflow.health() == {"scheduler": "healthy"}
+
+
+@pytest.mark.parametrize(
+    ("there", "verb"), [(False, "POST /api/v2/pools"), (True, "PATCH /api/v2/pools/builds")]
+)
+def test_a_pool_is_made_or_resized(there: bool, verb: str) -> None:
+    fake = FakeAirflow({"POST /api/v2/pools": {}, "PATCH /api/v2/pools/builds": {}})
+    if there:
+        fake.answers["GET /api/v2/pools/builds"] = {}
+    with fake.client() as airflow:
+        airflow.set_pool("builds", 3, "why")
+    path, _, body = fake.asked[-1]
+    assert path == verb
+    assert body["slots"] == 3
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([], ""),
+        ([{"event": "fine", "level": "info"}], ""),
+        (
+            [
+                {
+                    "event": "Task failed",
+                    "level": "error",
+                    "error_detail": [{"exc_type": "BadInput", "exc_value": "row 3"}],
+                }
+            ],
+            "BadInput: row 3",
+        ),
+        ([{"event": "one\ntwo", "level": "error"}, {"event": "later", "level": "info"}], "two"),
+    ],
+)
+def test_last_words(events: list[dict[str, object]], words: str) -> None:
+    fake = FakeAirflow({"GET /api/v2/dags/d/dagRuns/r/taskInstances/t/logs/1": {"content": events}})
+    with fake.client() as airflow:
+        assert airflow.last_words(instance("d", "r", "t", "failed")) == words

@@ -1,0 +1,204 @@
+"""The whole stack, as `make run` starts it: a real PostgreSQL, a real Airflow, real DAG runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from include.local.airflow import ROOT
+from include.local.processes import Identity, send, session_members, tail, wait_gone
+from include.local.stack import Stack
+from include.local.state import State
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+PAIRS = ("eurusd", "usdjpy")
+DAYS = ("--from", "2024-07-01", "--to", "2024-07-03")
+
+
+def command(name: str, folder: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "include.local", name, "--state", str(folder), *options]
+
+
+def call(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(name, folder, *options), capture_output=True, text=True, cwd=ROOT, timeout=600
+    )
+
+
+def everything(stack: Stack) -> list[Identity]:
+    """Every process of a stack, the database server's too."""
+    members = [member for leader in stack.processes.values() for member in session_members(leader)]
+    server = stack.postgres.process()
+    return members + (session_members(server) if server else [])
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="bqx-e2e-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def bars() -> Iterator[Path]:
+    """A folder of bars of two pairs."""
+    with short_folder() as folder:
+        market = [
+            sys.executable,
+            "-m",
+            "include.market.synthetic",
+            "--out",
+            str(folder),
+            "--pairs",
+            ",".join(PAIRS),
+        ]
+        subprocess.run([*market, *DAYS], check=True, cwd=ROOT, capture_output=True)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def stack(bars: Path) -> Iterator[Stack]:
+    """A stack that make run brought up and left up."""
+    with short_folder() as folder:
+        stack = Stack(State(folder / "state"))
+        try:
+            done = call("run", stack.state.root, "--data", str(bars), "--pairs", ",".join(PAIRS))
+            assert done.returncode == 0, done.stdout + done.stderr
+            (stack.state.logs / "first_run.txt").write_text(done.stdout)
+            yield stack
+        finally:
+            stack.stop()
+
+
+def test_the_first_run_says_what_it_did(stack: Stack) -> None:
+    said = (stack.state.logs / "first_run.txt").read_text()
+    assert "Disk: about" in said
+    assert "2/2" in said
+    assert "bqx_pipeline success" in said
+    assert f"http://127.0.0.1:{stack.port}" in said
+    assert "make stop STATE=" in said
+
+
+def test_the_env_file_leads_to_the_tables(stack: Stack) -> None:
+    script = '. "$1" && printf "%s\\n%s" "$BQX_DATABASE_URL" "$AIRFLOW_API_URL"'
+    shell = subprocess.run(
+        ["sh", "-c", script, "sh", str(stack.state.env)], capture_output=True, text=True, check=True
+    )
+    database, api = shell.stdout.splitlines()
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*) FROM bqx.technical_idx_eurusd").fetchone()
+    assert row is not None
+    assert row[0] > 2_000
+    assert api == f"http://127.0.0.1:{stack.port}"
+
+
+def test_a_second_run_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
+    before = stack.processes
+    done = call("run", stack.state.root, "--data", str(bars), "--pairs", ",".join(PAIRS))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "running already" in done.stdout
+    assert stack.processes == before
+    cells = [line.split("│")[4].strip() for line in done.stdout.splitlines() if "2/2" in line and "│" in line]
+    assert cells
+    assert set(cells) == {"0"}
+
+
+def test_a_failing_run_says_which_file_and_how_to_heal(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "eurusd.csv").write_text("ts_utc,open,high,low,close\n2024-07-01T00:00:00Z,1.1,1.0,1.2,1.1\n")
+    done = call("run", stack.state.root, "--data", str(tmp_path), "--pairs", "eurusd")
+    assert done.returncode == 1
+    assert "eurusd.csv" in done.stdout
+    assert "To heal:" in done.stdout
+    assert stack.is_up
+
+
+def test_ctrl_c_leaves_a_stack_that_was_up(stack: Stack, bars: Path) -> None:
+    run = subprocess.Popen(
+        command("run", stack.state.root, "--data", str(bars)), stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "waiting for the first stage" in line:
+            break
+    other = call("run", stack.state.root, "--data", str(bars))
+    assert other.returncode == 1
+    assert f"process {run.pid}" in other.stderr
+    run.send_signal(signal.SIGINT)
+    assert "Airflow goes on" in run.stdout.read()
+    assert run.wait(30) == 130
+    run.stdout.close()
+    assert stack.is_up
+    refused = call("run", stack.state.root, "--data", str(bars), "--pairs", "eurusd")
+    assert refused.returncode == 1
+    assert "other options" in refused.stderr
+    joined = call("run", stack.state.root, "--data", str(bars))
+    assert joined.returncode == 0, joined.stdout + joined.stderr
+    assert "Following the run" in joined.stdout
+
+
+def test_a_component_that_dies_ends_the_run_with_its_log(stack: Stack, bars: Path) -> None:
+    run = subprocess.Popen(
+        command("run", stack.state.root, "--data", str(bars)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "waiting for the first stage" in line:
+            break
+    send(stack.processes["dag-processor"], signal.SIGKILL)
+    _, complaint = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "dag-processor has died" in complaint
+
+
+def test_stop_ends_exactly_what_was_started(stack: Stack) -> None:
+    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        processes = everything(stack)
+        assert len(processes) > 10
+        done = call("stop", stack.state.root)
+        assert done.returncode == 0, done.stderr
+        assert wait_gone(processes, 5) == []
+        assert stranger.poll() is None
+        assert "Nothing was running" in call("stop", stack.state.root).stdout
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_ctrl_c_during_the_start_leaves_nothing_running(bars: Path) -> None:
+    with short_folder() as folder:
+        stack = Stack(State(folder / "state"))
+        log = folder / "output"
+        with log.open("w") as output:
+            run = subprocess.Popen(
+                command("run", stack.state.root, "--data", str(bars)), stdout=output, stderr=output, cwd=ROOT
+            )
+        try:
+            deadline = time.monotonic() + 300
+            while len(stack.processes) < 4:
+                assert run.poll() is None, tail(log)
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            processes = everything(stack)
+            os.kill(run.pid, signal.SIGINT)
+            assert run.wait(120) == 130
+            assert wait_gone(processes, 5) == []
+            assert "Stopped" in log.read_text()
+        finally:
+            run.kill()
+            run.wait()
+            stack.stop()

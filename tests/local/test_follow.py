@@ -1,0 +1,131 @@
+"""A pipeline run is followed through the DAGs it triggers."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from include.errors import BqxError
+from include.local import follow as module
+from include.local.follow import Follower, follow, line, table
+from tests.local.fake_airflow import FakeAirflow, instance
+
+RUN = "/api/v2/dags/bqx_pipeline/dagRuns/r"
+CHILD = "/api/v2/dags/bqx_load/dagRuns/child"
+WRITE = f"GET {CHILD}/taskInstances/pairs.write/xcomEntries/return_value"
+
+
+@pytest.fixture
+def fake() -> FakeAirflow:
+    """A pipeline whose first phase is at work: one pair of two is written."""
+    return FakeAirflow(
+        {
+            f"GET {RUN}": {"state": "running"},
+            f"GET {RUN}/taskInstances": [instance("bqx_pipeline", "r", "load", "deferred")],
+            f"GET {RUN}/taskInstances/load/xcomEntries/trigger_run_id": {"value": "child"},
+            f"GET {CHILD}/taskInstances": [
+                instance("bqx_load", "child", "prepare", "success"),
+                instance("bqx_load", "child", "pairs.write", "success", 0),
+                instance("bqx_load", "child", "pairs.write", "running", 1),
+            ],
+            WRITE: {"value": {"rows": 500}},
+        }
+    )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes only while somebody sleeps."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+def plain() -> Console:
+    return Console(file=io.StringIO(), force_terminal=False, width=200)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_triggered_run_is_found_and_counted(fake: FakeAirflow) -> None:
+    with fake.client() as airflow:
+        follower = Follower(airflow, "r", pairs=2)
+        (stage,) = follower.look().stages
+    assert (stage.title, stage.done, stage.pairs, stage.rows) == ("load write", 1, 2, 500)
+    assert follower.runs == [("bqx_pipeline", "r"), ("bqx_load", "child")]
+
+
+def test_rows_are_asked_for_once_and_later_looks_ask_for_changes(fake: FakeAirflow) -> None:
+    with fake.client() as airflow:
+        follower = Follower(airflow, "r", pairs=2)
+        follower.look()
+        follower.look()
+    assert fake.paths().count(WRITE) == 1
+    looks = [parameters for path, parameters, _ in fake.asked if path == f"GET {CHILD}/taskInstances"]
+    assert ["updated_at_gte" in parameters for parameters in looks] == [False, True]
+
+
+def test_an_expanded_stage_replaces_its_placeholder(fake: FakeAirflow) -> None:
+    tasks = f"GET {CHILD}/taskInstances"
+    expanded = fake.answers[tasks]
+    fake.answers[tasks] = [instance("bqx_load", "child", "pairs.write", None)]
+    with fake.client() as airflow:
+        follower = Follower(airflow, "r", pairs=28)
+        assert follower.look().stages[0].pairs == 28
+        fake.answers[tasks] = expanded
+        assert follower.look().stages[0].pairs == 2
+
+
+def test_plain_lines_until_the_run_is_over(fake: FakeAirflow, clock: list[float]) -> None:
+    def alive() -> None:
+        if clock[0] > 20:
+            fake.answers[f"GET {RUN}"] = {"state": "success"}
+            fake.answers[f"GET {CHILD}/taskInstances"][2]["state"] = "success"
+
+    console = plain()
+    with fake.client() as airflow:
+        progress = follow(Follower(airflow, "r", pairs=2), alive, console)
+    lines = text_of(console).splitlines()
+    assert "write 1/2; 0/1 stages done" in lines[0]
+    assert "1/1 stages done" in lines[-1]
+    assert len(lines) <= 1 + clock[0] / module.LINE
+    assert progress.stages[0].done == 2
+
+
+def test_a_dead_component_ends_it(fake: FakeAirflow, clock: list[float]) -> None:
+    def alive() -> None:
+        raise BqxError("the scheduler has died")
+
+    with fake.client() as airflow, pytest.raises(BqxError, match="scheduler has died"):
+        follow(Follower(airflow, "r", pairs=2), alive, plain())
+
+
+def test_a_run_in_which_nothing_happens_ends_it(fake: FakeAirflow, clock: list[float]) -> None:
+    with fake.client() as airflow, pytest.raises(BqxError, match="Nothing has changed for 30 min"):
+        follow(Follower(airflow, "r", pairs=2), lambda: None, plain())
+    assert clock[0] >= module.PATIENCE
+
+
+def test_the_table_shows_pairs_rows_and_failures(fake: FakeAirflow) -> None:
+    fake.answers[f"GET {CHILD}/taskInstances"][2]["state"] = "failed"
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with fake.client() as airflow:
+        progress = Follower(airflow, "r", pairs=2).look()
+    console.print(table(progress))
+    text = text_of(console)
+    for part in ("load write", "1/2", "500", "failed", "rows/s"):
+        assert part in text
+    assert "1 failed" in line(progress)
+
+
+def test_before_the_first_stage_the_line_says_so() -> None:
+    fake = FakeAirflow({f"GET {RUN}": {"state": "queued"}, f"GET {RUN}/taskInstances": []})
+    with fake.client() as airflow:
+        assert line(Follower(airflow, "r", pairs=2).look()) == "waiting for the first stage"

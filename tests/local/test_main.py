@@ -1,0 +1,68 @@
+"""The command line: messages instead of tracebacks, exit codes a script can use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.local.airflow import ROOT
+from include.local.state import State
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "include.local", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--pairs", "eurxyz"], "Error: PAIRS=eurxyz"),
+        (["--workers", "0"], "Error: WORKERS=0"),
+        (["--from", "2024-07-02", "--to", "2024-07-01"], "is not before TO"),
+        (["--from", "1990-01-01"], "GiB needed"),
+    ],
+)
+def test_a_bad_request_is_one_message_and_code_1(options: list[str], message: str, tmp_path: Path) -> None:
+    done = call("run", "--state", str(tmp_path / "state"), *options)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "state" / "postgres").exists()
+
+
+def test_a_state_folder_in_use_is_refused(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    state.create()
+    with state.locked():
+        done = call("run", "--state", str(state.root))
+    assert done.returncode == 1
+    assert "Another make run (process" in done.stderr
+
+
+def test_a_foreign_folder_is_not_cleaned(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = call("clean", "--state", str(tmp_path))
+    assert done.returncode == 1
+    assert "not deleted" in done.stderr
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_stop_and_status_without_a_stack(tmp_path: Path) -> None:
+    stopped, status = (
+        call("stop", "--state", str(tmp_path / "none")),
+        call("status", "--state", str(tmp_path / "none")),
+    )
+    assert (stopped.returncode, status.returncode) == (0, 0)
+    assert "Nothing to stop" in stopped.stdout
+    assert "postgres: not running" in status.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_clean_takes_what_was_made(tmp_path: Path) -> None:
+    State(tmp_path / "state").create()
+    assert call("clean", "--state", str(tmp_path / "state")).returncode == 0
+    assert not (tmp_path / "state").exists()

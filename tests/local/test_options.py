@@ -1,0 +1,109 @@
+"""Options are checked before anything starts, and every message names the option."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from include.errors import BadInput, BadParameter
+from include.local.options import PROFILES, Options
+from include.pairs import PAIRS, USD_MAJORS
+
+
+def folder_of(tmp_path: Path, *pairs: str) -> str:
+    for pair in pairs:
+        (tmp_path / f"{pair}.parquet").touch()
+    return str(tmp_path)
+
+
+def test_nothing_given_means_the_simulated_market_of_the_demo() -> None:
+    options = Options.of({})
+    assert options.data is None
+    assert options.pairs == PAIRS
+    assert (options.first_day, options.end_day) == (PROFILES["demo"].first_day, PROFILES["demo"].end_day)
+    assert options.state == Path(".local").absolute()
+    assert options.price_side == "bid"
+    assert options.workers == 4
+    assert options.port is None
+
+
+def test_empty_means_not_given() -> None:
+    assert Options.of({"pairs": "", "port": " ", "data": None}) == Options.of({})
+
+
+def test_a_folder_of_bars_is_loaded_whole_and_for_the_pairs_it_has(tmp_path: Path) -> None:
+    options = Options.of({"data": folder_of(tmp_path, "gbpusd", "EURUSD")})
+    assert options.pairs == ("eurusd", "gbpusd")
+    assert (options.first_day, options.end_day) == (None, None)
+    assert options.price_side == "unknown"
+
+
+def test_crosses_follow_from_dollar_legs(tmp_path: Path) -> None:
+    options = Options.of({"data": folder_of(tmp_path, *USD_MAJORS), "crosses": "derive"})
+    assert options.pairs == PAIRS
+
+
+def test_pairs_are_put_in_order_whatever_their_spelling() -> None:
+    assert Options.of({"pairs": "USD/JPY, eurusd"}).pairs == ("eurusd", "usdjpy")
+
+
+def test_conf_is_what_the_pipeline_asks_for(tmp_path: Path) -> None:
+    conf = Options.of({"from": "2024-07-02", "to": "2024-07-05", "pairs": "eurusd"}).conf(tmp_path)
+    assert conf["source"] == str(tmp_path)
+    assert conf["pairs"] == ["eurusd"]
+    assert (conf["first_day"], conf["end_day"]) == ("2024-07-02", "2024-07-05")
+
+
+def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
+    one, other = Options.of({"from": "2024-07-02"}), Options.of({"from": "2024-07-03"})
+    assert one.market(tmp_path) != other.market(tmp_path)
+
+
+def test_full_is_larger_than_demo() -> None:
+    def length(profile: str) -> int:
+        options = Options.of({"profile": profile})
+        assert options.first_day
+        assert options.end_day
+        return (options.end_day - options.first_day).days
+
+    assert length("full") > 3 * length("demo")
+
+
+def test_to_itself_is_not_loaded() -> None:
+    with pytest.raises(BadParameter, match="TO itself is not loaded"):
+        Options.of({"from": "2024-07-02", "to": "2024-07-02"})
+    assert Options.of({"from": "2024-07-02", "to": "2024-07-03"}).end_day == date(2024, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"pairs": "eurusd,eurxyz"}, "PAIRS=eurusd,eurxyz: eurxyz is not among audcad"),
+        ({"pairs": ","}, "PAIRS=,: nothing"),
+        ({"from": "1.7.2024"}, "FROM=1.7.2024 is not a day; write it as yyyy-mm-dd"),
+        ({"to": "2024-02-30"}, "TO=2024-02-30 is not a day"),
+        ({"crosses": "yes"}, "CROSSES=yes: choose none or derive"),
+        ({"profile": "huge"}, "PROFILE=huge: choose demo or full"),
+        ({"price_side": "last"}, "PRICE_SIDE=last"),
+        ({"workers": "0"}, "WORKERS=0: give a whole number from 1 to 64"),
+        ({"workers": "four"}, "WORKERS=four"),
+        ({"port": "80"}, "PORT=80: give a whole number from 1024 to 65535"),
+        ({"data": "/no/such/folder"}, "DATA=/no/such/folder is not a folder"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(given: dict[str, str | None], message: str) -> None:
+    with pytest.raises(BadParameter) as refusal:
+        Options.of(given)
+    assert message in str(refusal.value)
+
+
+def test_pairs_without_bars_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BadParameter, match=r"no bars of usdjpy, only of eurusd.*CROSSES=derive"):
+        Options.of({"data": folder_of(tmp_path, "eurusd"), "pairs": "eurusd,usdjpy"})
+
+
+def test_a_folder_without_bars_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no file is named after a pair"):
+        Options.of({"data": str(tmp_path)})
