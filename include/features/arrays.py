@@ -7,10 +7,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EPS", "Columns", "Flags", "Floats", "Minutes", "contiguous", "lagged", "ratio"]
+__all__ = [
+    "EPS", "Columns", "Counts", "Flags", "Floats", "Minutes", "contiguous", "in_units_of", "lagged", "ratio",
+]  # fmt: skip
 
 Floats: TypeAlias = npt.NDArray[np.float64]  # one value per row, NaN = NULL
 Minutes: TypeAlias = npt.NDArray[np.int64]  # epoch minutes UTC, the OPEN time of a bar
+Counts: TypeAlias = npt.NDArray[np.int16]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Columns: TypeAlias = dict[str, Floats]
 
@@ -37,3 +40,8 @@ def ratio(part: Floats, whole: Floats, *, flat: Flags, neutral: float = 0.0) -> 
     out = np.full_like(whole, neutral)
     np.divide(part, whole, out=out, where=~flat)
     return out
+
+
+def in_units_of(unit: Floats, amount: Floats, eps: float, *, flat: Flags) -> Floats:
+    """amount/max(unit, eps), and 0 in the rows that are flat."""
+    return ratio(amount, np.maximum(unit, eps), flat=flat)

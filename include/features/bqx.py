@@ -10,6 +10,7 @@ import numpy as np
 
 from include.features.arrays import EPS, Columns, Floats, lagged
 from include.features.kernels import rolling
+from include.features.kernels.extremes import extremes, still
 from include.features.kernels.jit import BLOCK, kernel
 
 __all__ = ["WINDOWS", "bqx_columns", "returns"]
@@ -39,13 +40,14 @@ def bqx_columns(S: Floats) -> Columns:
         BEFORE the current one; the agg columns repeat or scale those of the longest window.
     """
     columns: Columns = {"rate_index": S}
-    extremes = rolling.extremes(S, S, WINDOWS)
+    ranges = extremes(S, S, WINDOWS)
+    unmoved = still(S, WINDOWS[-1], EPS["idx"])
     for w, value in returns(S).items():
-        level = rolling.level(S, w, extremes[w].extent, EPS["idx"])
+        level = rolling.level(S, w, unmoved >= w)
         columns |= {
             f"w{w}_bqx_return": value,
-            f"w{w}_bqx_max_index": lagged(extremes[w].high, 1),
-            f"w{w}_bqx_min_index": lagged(extremes[w].low, 1),
+            f"w{w}_bqx_max_index": lagged(ranges[w].high, 1),
+            f"w{w}_bqx_min_index": lagged(ranges[w].low, 1),
             f"w{w}_bqx_avg_index": lagged(level.mean, 1),
             f"w{w}_bqx_stdev_index": lagged(level.sd, 1),
             f"w{w}_bqx_endpoint": (lagged(S, w) - S) / S,

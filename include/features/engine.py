@@ -7,10 +7,21 @@ from collections.abc import Callable
 import numpy as np
 
 from include.errors import BadParameter, SchemaMismatch
-from include.features import bollinger, fibonacci, regression, statistics, technical
+from include.features import (
+    bollinger,
+    correlation,
+    fibonacci,
+    regression,
+    spread,
+    statistics,
+    technical,
+    volume,
+)
 from include.features.arrays import Columns
 from include.features.catalogue import FAMILIES, Family
 from include.features.series import Series
+from include.features.shared import Shared
+from include.pairs import PAIRS
 
 __all__ = ["COMPUTED", "compute"]
 
@@ -25,33 +36,57 @@ _COMPUTE: dict[str, tuple[Callable[[Series, str], Columns], str]] = {
     "technical_bqx": (technical.compute, "bqx"),
     "fibonacci_idx": (fibonacci.compute, "idx"),
     "fibonacci_bqx": (fibonacci.compute, "bqx"),
+    "spread_idx": (spread.compute, "idx"),
+    "volume_idx": (volume.compute, "idx"),
+    "volume_bqx": (volume.compute, "bqx"),
 }
+_ACROSS_PAIRS = {"correlation_idx": "idx", "correlation_bqx": "bqx"}
 
-COMPUTED: tuple[str, ...] = tuple(_COMPUTE)  # families that can be computed today
+COMPUTED: tuple[str, ...] = (*_COMPUTE, *_ACROSS_PAIRS)  # every stored family, in the catalogue's order
 
 
-def compute(family_name: str, series: Series) -> Columns:
+def compute(
+    family_name: str, series: Series, *, pair: str | None = None, shared: Shared | None = None
+) -> Columns:
     """All columns of a family for every row of a series.
 
     Args:
         family_name: one of `COMPUTED`.
         series: grid rows of the pair; for a chunk, with the family's look-back before it.
+        pair: its name; only the correlation families ask for it.
+        shared: what `shared.compute_shared` made of all pairs over the same minutes; only the
+            correlation families read it.
 
     Returns:
         float64 arrays of the length of the series in the order of the catalogue, NaN = NULL. The
         first rows of each column are NaN until the catalogue's ``min`` is reached, counted from
-        the first row of the series.
+        the first row of the series; columns of the dollar grid count its rows instead, so that
+        they are the same for every pair, however late it starts.
 
     Raises:
-        BadParameter: nothing computes that family.
+        BadParameter: nothing computes that family, or it needs the pair and the shared columns.
         SchemaMismatch: the computed columns are not those of the catalogue.
     """
-    if family_name not in _COMPUTE:
+    if family_name not in COMPUTED:
         raise BadParameter(
             f"no feature family {family_name!r} can be computed; choose one of {', '.join(COMPUTED)}"
         )
-    function, domain = _COMPUTE[family_name]
-    return _as_listed(FAMILIES[family_name], function(series, domain))
+    if family_name in _ACROSS_PAIRS:
+        columns = _across_pairs(family_name, series, pair, shared)
+    else:
+        function, domain = _COMPUTE[family_name]
+        columns = function(series, domain)
+    return _as_listed(FAMILIES[family_name], columns)
+
+
+def _across_pairs(family_name: str, series: Series, pair: str | None, shared: Shared | None) -> Columns:
+    if pair not in PAIRS or shared is None:
+        given = "no shared columns" if shared is None else f"the pair {pair!r}"
+        raise BadParameter(
+            f"{family_name} compares a pair with others, but was given {given}; pass pair=, one of the "
+            "28 pairs, and shared=, the result of compute_shared for the same minutes"
+        )
+    return correlation.compute(series, _ACROSS_PAIRS[family_name], pair, shared)
 
 
 def _as_listed(family: Family, columns: Columns) -> Columns:
@@ -63,5 +98,6 @@ def _as_listed(family: Family, columns: Columns) -> Columns:
             f"in the catalogue but not computed: {sorted(listed - columns.keys())}"
         )
     for feature in family.columns:
-        columns[feature.name][: feature.first_row] = np.nan
+        if feature.grid == "pair":
+            columns[feature.name][: feature.first_row] = np.nan
     return {feature.name: columns[feature.name] for feature in family.columns}

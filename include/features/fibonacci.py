@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.features.arrays import Columns, ratio
-from include.features.kernels import recursive, rolling
+from include.features.arrays import Columns, in_units_of
+from include.features.kernels import recursive
+from include.features.kernels.extremes import extremes
 from include.features.series import Series
 
 __all__ = ["compute"]
@@ -20,12 +21,12 @@ DISTANCE_LIMIT = 100.0  # average true ranges
 def compute(series: Series, domain: str) -> Columns:
     """All columns of the family, one value per row of the series. docs/features.md 5."""
     view = series.view(domain)
-    low, high, extent = rolling.extremes(view.low, view.high, (LOOKBACK,))[LOOKBACK]
+    low, high, extent = extremes(view.low, view.high, (LOOKBACK,))[LOOKBACK]
     atr = recursive.directional(view.high, view.low, view.close, 14, view.eps).atr
-    unit, flat = np.maximum(atr, view.eps), extent <= view.eps
+    flat = extent <= view.eps
     columns = {f"fib_{name}": high - x * extent for name, x in RETRACEMENTS.items()}
     columns |= {f"fib_ext_{name}": high + (x - 1.0) * extent for name, x in EXTENSIONS.items()}
     for name in DISTANCES:
-        distance = ratio(view.close - columns[f"fib_{name}"], unit, flat=flat)
+        distance = in_units_of(atr, view.close - columns[f"fib_{name}"], view.eps, flat=flat)
         columns[f"dist_to_fib_{name}"] = np.clip(distance, -DISTANCE_LIMIT, DISTANCE_LIMIT)
     return columns | {"fib_range_high": high, "fib_range_low": low}

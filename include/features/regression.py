@@ -8,6 +8,7 @@ import numpy as np
 
 from include.features.arrays import Columns, Floats, ratio
 from include.features.kernels import rolling
+from include.features.kernels.extremes import still
 from include.features.kernels.regression import quadratic
 from include.features.series import Series, View
 
@@ -28,12 +29,11 @@ RMSE_PAIRS = ((15, 60), (30, 90), (45, 75))
 def compute(series: Series, domain: str) -> Columns:
     """All columns of the family, one value per row of the series. docs/features.md 1."""
     view = series.view(domain)
-    extremes = rolling.extremes(view.close, view.close, WINDOWS)
     noise = _noise(view)
     columns: Columns = {}
     rmse: dict[int, Floats] = {}
     for w in WINDOWS:
-        fit = quadratic(view.close, w, extremes[w].extent, view.eps)
+        fit = quadratic(view.close, w, view.flat(w), view.eps)
         rmse[w] = math.sqrt((w - 3) / w) * fit["resid_std"]
         columns |= {f"w{w}_{metric}": value for metric, value in fit.items()}
         columns[f"w{w}_rmse_norm"] = ratio(rmse[w], noise, flat=noise == 0)
@@ -42,8 +42,8 @@ def compute(series: Series, domain: str) -> Columns:
 
 def _noise(view: View) -> Floats:
     """Spread (sd) of the last 60 differences; exactly 0 where they are all equal."""
-    extent = rolling.extremes(view.change, view.change, (NOISE,))[NOISE].extent
-    return rolling.level(view.change, NOISE, extent, view.eps).sd
+    flat = still(view.change, NOISE, view.eps) >= NOISE
+    return rolling.sd(view.change, NOISE, flat)
 
 
 def _across_windows(columns: Columns) -> Columns:

@@ -12,11 +12,14 @@ from functools import cached_property
 import numpy as np
 
 from include.errors import BadParameter
-from include.features.arrays import EPS, Flags, Floats, Minutes, contiguous, lagged
+from include.features.arrays import EPS, Counts, Flags, Floats, Minutes, contiguous, lagged
 from include.features.bqx import WINDOWS, returns
 from include.features.grid import Grid
+from include.features.kernels.extremes import still
 
 __all__ = ["WINDOWS", "Series", "View"]
+
+LONGEST_FLAT = 120  # rows in the longest window of closes that is tested
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,20 @@ class View:
     change: Floats
     eps: float
 
+    @cached_property
+    def _still(self) -> Counts:
+        return still(self.close, LONGEST_FLAT, self.eps)
+
+    def flat(self, n: int) -> Flags:
+        """Rows where the last n closes, at most `LONGEST_FLAT`, lie within eps of each other.
+
+        Raises:
+            BadParameter: n is more than `LONGEST_FLAT`, to which stillness is counted.
+        """
+        if n > LONGEST_FLAT:
+            raise BadParameter(f"stillness is counted up to {LONGEST_FLAT} rows, not {n}; raise LONGEST_FLAT")
+        return self._still >= n
+
 
 @dataclass(frozen=True, eq=False)
 class Series:
@@ -46,6 +63,8 @@ class Series:
         V: volume, NaN where absent.
         p: spread in index points, a negative one taken as 0, NaN where absent.
         is_filled: True in filled rows.
+        mid_offset: how many spreads the mid lies above the close: 0.5 over bids (and where the side
+            of the source is not known), 0 in mid prices, -0.5 under asks.
     """
 
     ts: Minutes
@@ -56,9 +75,10 @@ class Series:
     V: Floats
     p: Floats
     is_filled: Flags
+    mid_offset: float = 0.5
 
     @classmethod
-    def of(cls, grid: Grid, baseline_rate: float) -> Series:
+    def of(cls, grid: Grid, baseline_rate: float, mid_offset: float = 0.5) -> Series:
         """Scale a grid by the pair's stored baseline rate.
 
         Raises:
@@ -81,6 +101,7 @@ class Series:
             V=contiguous(grid.volume),
             p=index(np.maximum(grid.spread, 0.0)),
             is_filled=grid.is_filled,
+            mid_offset=mid_offset,
         )
 
     def __len__(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from include.features.arrays import Columns, ratio
+from include.features.arrays import Columns
 from include.features.kernels import rolling
+from include.features.kernels.extremes import extremes
 from include.features.series import Series
 
 __all__ = ["compute"]
@@ -14,11 +15,11 @@ WINDOWS = (20, 50, 120)
 def compute(series: Series, domain: str) -> Columns:
     """All columns of the family, one value per row of the series. docs/features.md 2."""
     view = series.view(domain)
-    extremes = rolling.extremes(view.close, view.close, WINDOWS)
+    ranges = extremes(view.close, view.close, WINDOWS)
     columns: Columns = {}
     for n in WINDOWS:
-        low, high, extent = extremes[n]
-        mean, away, sd, skew, kurt = rolling.moments(view.close, n, extent, view.eps)
+        low, high, extent = ranges[n]
+        mean, sd, z, skew, kurt = rolling.moments(view.close, n, view.flat(n))
         columns |= {
             f"mean_{n}": mean,
             f"std_{n}": sd,
@@ -27,6 +28,6 @@ def compute(series: Series, domain: str) -> Columns:
             f"min_{n}": low,
             f"max_{n}": high,
             f"range_{n}": extent,
-            f"z_score_{n}": ratio(away, sd, flat=sd == 0),
+            f"z_score_{n}": z,
         }
     return columns

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from include.features.arrays import Columns, Floats, lagged, ratio
+from include.features.arrays import Columns, Floats, in_units_of, lagged, ratio
 from include.features.kernels import recursive, rolling
+from include.features.kernels.extremes import extremes
 from include.features.series import Series, View
 
 __all__ = ["compute"]
@@ -36,7 +35,7 @@ def compute(series: Series, domain: str) -> Columns:
 
 
 def _stochastic(view: View) -> Columns:
-    low, _, extent = rolling.extremes(view.low, view.high, (14,))[14]
+    low, _, extent = extremes(view.low, view.high, (14,))[14]
     k = 100.0 * ratio(view.close - low, extent, flat=extent <= view.eps, neutral=0.5)
     return {
         "stoch_k_14": k,
@@ -57,7 +56,6 @@ def _relative_to_price(view: View, change: Floats, atr: Floats) -> Columns:
 
 def _relative_to_sd(view: View, change: Floats, atr: Floats) -> Columns:
     """In units of sd_120: b crosses zero about eight times an hour, a percentage of it means nothing."""
-    extent = rolling.extremes(view.close, view.close, (SCALE,))[SCALE].extent
-    sd = rolling.level(view.close, SCALE, extent, view.eps).sd
-    unit, flat = np.maximum(sd, view.eps), sd == 0
-    return {"roc_12": ratio(change, unit, flat=flat), "atr_pct_14": 100.0 * ratio(atr, unit, flat=flat)}
+    sd = rolling.sd(view.close, SCALE, view.flat(SCALE))
+    roc, atr_pct = (in_units_of(sd, amount, view.eps, flat=sd == 0) for amount in (change, 100.0 * atr))
+    return {"roc_12": roc, "atr_pct_14": atr_pct}

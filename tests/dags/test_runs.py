@@ -14,6 +14,10 @@ import pytest
 from include.settings import DRY_RUN, FAMILIES, FEATURE_PARAMS, LOAD_PARAMS, STAGES
 from tests.include.storage.samples import sample_bars
 
+pytestmark = pytest.mark.filterwarnings(
+    "default"
+)  # a run goes through all of Airflow: its warnings are its own
+
 PAIRS = ["audusd", "eurusd", "gbpusd"]
 # A run in this process leaves its configuration in the DAG's params, so each run states all of them.
 PARAMS = {

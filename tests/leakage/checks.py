@@ -71,7 +71,11 @@ def cut(market: Market, minute: int, pairs: Collection[str] | None = None) -> Ma
 
 
 def assert_truncation(
-    compute: Compute, market: Market, watermark: int, cuts: Iterable[int], tolerance: Mapping[str, float] | float = 0.0
+    compute: Compute,
+    market: Market,
+    watermark: int,
+    cuts: Iterable[int],
+    tolerance: Mapping[str, float] | float = 0.0,
 ) -> None:
     """Columns of the bars up to T equal, up to T, those of all bars; so do the sets of rows."""
     whole = compute(market, watermark)
@@ -101,6 +105,32 @@ def assert_blind_to_future(
         after = compute(changed, watermark).between(np.iinfo(np.int64).min, minute)
         found = offence(after, before, tolerance)
         assert found is None, f"{name} after minute {minute}: {found}"
+
+
+def assert_known_somewhere(table: Table) -> None:
+    """A column without a single value in the test data would pass every other check."""
+    unknown = [name for name, values in table.columns.items() if np.isnan(values).all()]
+    assert not unknown, f"no value at all in {unknown}"
+
+
+def assert_absent_is_null(
+    compute: Compute, market: Market, watermark: int, pair: str, minute: int, readers: Collection[str]
+) -> None:
+    """While a pair has no grid row, every column that reads it is NULL: nothing older is carried on.
+
+    The pair loses its bars of 40 minutes; of those the grid fills the first five.
+    """
+    keep = (market[pair].ts <= minute) | (market[pair].ts > minute + 40)
+    holed = Bars(*(getattr(market[pair], name)[keep] for name in market[pair].__dataclass_fields__))
+    gap = compute({**market, pair: holed}, watermark).between(minute + 6, minute + 40)
+    before = compute(market, watermark).between(minute + 6, minute + 40)
+    assert len(gap.ts), f"no rows after minute {minute}"
+    for name in readers:
+        assert not np.isnan(before.columns[name]).all(), f"{name} is NULL with or without {pair}"
+        row = int((~np.isnan(gap.columns[name])).argmax())
+        assert np.isnan(gap.columns[name]).all(), (
+            f"{name} at minute {gap.ts[row]}: {gap.columns[name][row]!r} without a row of {pair}"
+        )
 
 
 def _noise(bars: Bars, late: np.ndarray, rng: np.random.Generator) -> Bars:

@@ -16,6 +16,10 @@ from tests.include.features.markets import FRIDAY_CLOSE, NEW_YEAR, SUNDAY_OPEN, 
 from tests.leakage.checks import Table, assert_blind_to_future, assert_chunks, assert_truncation, offence
 
 RECURSIVE = ("rsi", "macd", "adx", "plus_di", "minus_di", "atr", "dist_to_fib")
+KINDS = ("reg", "statistics", "bollinger", "technical", "fibonacci")
+OWN_PRICES = tuple(
+    f"{kind}_{domain}" for kind in KINDS for domain in ("idx", "bqx")
+)  # read one pair's prices
 BASE = 1.14  # the stored baseline: no chunk ever makes its own
 
 
@@ -23,7 +27,7 @@ def compute(market, watermark) -> Table:
     """bqx_{pair} and every computed family of eurusd, all columns."""
     series = Series.of(make_grid(market["eurusd"], watermark), BASE)
     columns = {f"bqx__{name}": values for name, values in bqx_columns(series.S).items()}
-    for family in engine.COMPUTED:
+    for family in OWN_PRICES:
         columns |= {f"{family}__{name}": values for name, values in engine.compute(family, series).items()}
     return Table(series.ts, columns)
 
@@ -45,7 +49,14 @@ def boundaries() -> list[int]:
     long_gap = int(bars.ts[np.flatnonzero(np.diff(bars.ts) > 30)[0]])
     inside = [int(gap) + 1 for gap in gaps[:3]] + [long_gap + minutes for minutes in (1, 4, 5, 6, 40)]
     edges = [NEW_YEAR - 1, NEW_YEAR, NEW_YEAR - 61, NEW_YEAR - 60, NEW_YEAR - 16, NEW_YEAR - 15, NEW_YEAR - 5]
-    week = [FRIDAY_CLOSE - 1, FRIDAY_CLOSE + 3, FRIDAY_CLOSE + 600, SUNDAY_OPEN - 1, SUNDAY_OPEN, SUNDAY_OPEN + 1]
+    week = [
+        FRIDAY_CLOSE - 1,
+        FRIDAY_CLOSE + 3,
+        FRIDAY_CLOSE + 600,
+        SUNDAY_OPEN - 1,
+        SUNDAY_OPEN,
+        SUNDAY_OPEN + 1,
+    ]
     rng = np.random.default_rng(11)
     return inside + edges + week + rng.integers(bars.ts[0] + 5, bars.ts[-1], 6).tolist()
 
@@ -69,10 +80,12 @@ def test_future_bars_change_nothing(minute, market, end):
     assert_blind_to_future(compute, market, end, minute, seed=minute)
 
 
-@pytest.mark.parametrize("start", [NEW_YEAR, SUNDAY_OPEN, SUNDAY_OPEN + 590, SUNDAY_OPEN + 900, NEW_YEAR + 200])
+@pytest.mark.parametrize(
+    "start", [NEW_YEAR, SUNDAY_OPEN, SUNDAY_OPEN + 590, SUNDAY_OPEN + 900, NEW_YEAR + 200]
+)
 def test_chunk_with_warm_up_equals_one_pass(start, market, end):
     """Bit for bit where nothing is recursive; the chunks start after jumps, weekend and stillness."""
-    for family in engine.COMPUTED:
+    for family in OWN_PRICES:
         features = FAMILIES[family].columns
         tolerance = {f"{family}__{f.name}": 1e-9 for f in features if f.name.startswith(RECURSIVE)}
         assert_chunks(only(family), market, end, [start], FAMILIES[family].lookback, tolerance=tolerance)
@@ -92,11 +105,13 @@ def assert_own_warm_up_suffices(bars):
     """Each column with its OWN warm-up instead of its family's, which begins in the worst burst."""
     burst = int(np.argmax(np.abs(np.diff(np.log(bars.close[:-700])))))
     whole = compute({"eurusd": bars}, int(bars.ts[-1]))
-    for family in engine.COMPUTED:
+    for family in OWN_PRICES:
         for lookback in {feature.lookback for feature in FAMILIES[family].columns}:
             for first in range(burst - 14, burst + 5, 3):
                 start, end = int(bars.ts[first + lookback]), int(bars.ts[first + lookback + 20])
-                chunk = only(family)({"eurusd": bars.slice(int(bars.ts[first]), end + 1)}, end).between(start, end)
+                chunk = only(family)({"eurusd": bars.slice(int(bars.ts[first]), end + 1)}, end).between(
+                    start, end
+                )
                 names = {f.full_name for f in FAMILIES[family].columns if f.lookback == lookback}
                 found = offence(pick(chunk, names), pick(whole.between(start, end), names), 1e-9)
                 assert found is None, f"warm-up from row {first}, {burst - first} before the burst: {found}"
@@ -122,14 +137,16 @@ def series():
     return series_of(close, close + rng.uniform(0, 0.02, 1800), close - rng.uniform(0, 0.02, 1800))
 
 
-@pytest.mark.parametrize("family", engine.COMPUTED)
+@pytest.mark.parametrize("family", OWN_PRICES)
 def test_delayed_inputs_delay_the_columns(family, series):
     """One input a row late: what reads only that is a row late, what does not read it is unchanged."""
     before = engine.compute(family, series)
     for delayed in ({"S"}, {"H", "L"}, {"S", "H", "L"}):
         after = engine.compute(family, late(series, delayed))
         for feature in FAMILIES[family].columns:
-            inputs = set("".join({"b": "S", "b_hi": "SL", "b_lo": "SH"}.get(name, name) for name in feature.inputs))
+            inputs = set(
+                "".join({"b": "S", "b_hi": "SL", "b_lo": "SH"}.get(name, name) for name in feature.inputs)
+            )
             rows, tolerance = slice(700, None), 1e-9
             if inputs <= delayed:
                 expected = np.roll(before[feature.name], 1)

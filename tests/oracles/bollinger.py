@@ -22,6 +22,12 @@ def columns(y: np.ndarray, high: np.ndarray, low: np.ndarray, domain: str) -> di
             else:
                 scale = padded(sd(cut(y, 120), eps), len(y))[n - 1 :]
                 bandwidth = zero_if(scale == 0, (upper - lower) / np.maximum(scale, eps))
-        values = {"upper": upper, "middle": middle, "lower": lower, "percent_b": percent, "bandwidth": bandwidth}
+        values = {
+            "upper": upper,
+            "middle": middle,
+            "lower": lower,
+            "percent_b": percent,
+            "bandwidth": bandwidth,
+        }
         out |= {f"bb_{name}_{n}": padded(value, len(y)) for name, value in values.items()}
     return out

@@ -41,7 +41,7 @@ def grid_rows(bars: Bars, watermark: int) -> list[Row]:
 
 
 def bqx(S: np.ndarray, w: int) -> np.ndarray:
-    """sum over i = 1..w of (S_{t-i} - S_t)/S_t, NaN in the first w rows."""
+    """Sum over i = 1..w of (S_{t-i} - S_t)/S_t, NaN in the first w rows."""
     level = S.astype(np.longdouble)
     out = np.full(len(S), np.nan)
     for t in range(w, len(S)):

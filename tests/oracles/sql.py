@@ -45,5 +45,5 @@ def fibonacci(high: np.ndarray, low: np.ndarray) -> dict[str, np.ndarray]:
         f"SELECT {chosen} FROM (SELECT t, max(h) OVER w AS top, min(l) OVER w AS bottom, count(*) OVER w AS n"
         " FROM x WINDOW w AS (ORDER BY t ROWS 99 PRECEDING)) ORDER BY t"
     )
-    rows = [(t, h, l) for t, (h, l) in enumerate(zip(high.tolist(), low.tolist(), strict=True))]
+    rows = list(zip(range(len(high)), high.tolist(), low.tolist(), strict=True))
     return _query(rows, "x(t, h, l)", query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tests.oracles.windows import EPS, cut, is_flat, padded, sd, zero_if
@@ -40,7 +42,7 @@ def ema(x: Values, n: int) -> Values:
 
 def rsi(close: Values, n: int, eps: float) -> Values:
     """Relative strength index with Wilder averages."""
-    change = [None, *(b - a for a, b in zip(close, close[1:], strict=False))]
+    change = [None, *(b - a for a, b in itertools.pairwise(close))]
     up = wilder([None if d is None else max(d, 0.0) for d in change], n)
     down = wilder([None if d is None else max(-d, 0.0) for d in change], n)
     out: Values = []
@@ -60,6 +62,14 @@ def true_range(high: Values, low: Values, close: Values) -> Values:
     ]
 
 
+def indicator(smoothed: Values, atr: Values, eps: float) -> Values:
+    """100*smoothed/ATR, 0 where there is no true range."""
+    return [
+        None if a is None else (0.0 if a <= eps else 100.0 * m / a)
+        for m, a in zip(smoothed, atr, strict=True)
+    ]
+
+
 def directional(high: Values, low: Values, close: Values, n: int, eps: float) -> dict[str, Values]:
     """ATR, DI and ADX."""
     plus_dm: Values = [None]
@@ -69,18 +79,14 @@ def directional(high: Values, low: Values, close: Values, n: int, eps: float) ->
         plus_dm.append(up if up - dn > eps and up > eps else 0.0)
         minus_dm.append(dn if dn - up > eps and dn > eps else 0.0)
     atr = wilder(true_range(high, low, close), n)
-    indicators = []
-    for smoothed in (wilder(plus_dm, n), wilder(minus_dm, n)):
-        indicators.append(
-            [None if a is None else (0.0 if a <= eps else 100.0 * m / a) for m, a in zip(smoothed, atr, strict=True)]
-        )
+    plus_di, minus_di = (indicator(wilder(dm, n), atr, eps) for dm in (plus_dm, minus_dm))
     dx: Values = []
-    for p, m in zip(*indicators, strict=True):
+    for p, m in zip(plus_di, minus_di, strict=True):
         if p is None:
             dx.append(None)
         else:
             dx.append(0.0 if p + m <= 1e-9 else 100.0 * abs(p - m) / (p + m))
-    return {"atr_14": atr, "plus_di_14": indicators[0], "minus_di_14": indicators[1], "adx_14": wilder(dx, n)}
+    return {"atr_14": atr, "plus_di_14": plus_di, "minus_di_14": minus_di, "adx_14": wilder(dx, n)}
 
 
 def columns(y: np.ndarray, high: np.ndarray, low: np.ndarray, domain: str) -> dict[str, np.ndarray]:
@@ -98,7 +104,9 @@ def columns(y: np.ndarray, high: np.ndarray, low: np.ndarray, domain: str) -> di
         **directional(high.tolist(), low.tolist(), close, 14, eps),
     }
     out = {name: np.array(values, np.float64) for name, values in recursive.items()}
-    return out | _stochastic(y, high, low, eps) | _cci(y, high, low, eps) | _relative(y, out["atr_14"], domain)
+    return (
+        out | _stochastic(y, high, low, eps) | _cci(y, high, low, eps) | _relative(y, out["atr_14"], domain)
+    )
 
 
 def _stochastic(y: np.ndarray, high: np.ndarray, low: np.ndarray, eps: float) -> dict[str, np.ndarray]:
@@ -108,7 +116,9 @@ def _stochastic(y: np.ndarray, high: np.ndarray, low: np.ndarray, eps: float) ->
         k = zero_if(none, 100 * (now - bottom) / (top - bottom), 50)
         r = zero_if(none, -100 * (top - now) / (top - bottom), -50)
     d = cut(k, 3).mean(axis=1)
-    return {name: padded(v, len(y)) for name, v in (("stoch_k_14", k), ("stoch_d_3", d), ("williams_r_14", r))}
+    return {
+        name: padded(v, len(y)) for name, v in (("stoch_k_14", k), ("stoch_d_3", d), ("williams_r_14", r))
+    }
 
 
 def _cci(y: np.ndarray, high: np.ndarray, low: np.ndarray, eps: float) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.features.arrays import Floats
+from include.features.arrays import Flags, Floats
 from include.features.kernels.jit import BLOCK, kernel
 
 __all__ = ["METRICS", "quadratic"]
@@ -23,13 +23,13 @@ APEX_FLAT = 1e-9  # a parabola that bends by less than this share of the sd has 
 APEX_LIMIT = 5.0
 
 
-def quadratic(y: Floats, w: int, extent: Floats, eps: float) -> dict[str, Floats]:
+def quadratic(y: Floats, w: int, flat: Flags, eps: float) -> dict[str, Floats]:
     """The metrics of y = a2*x^2 + a1*x + b0 on the last w rows, x = w-1 being the current one.
 
     Args:
         y: one value per row.
         w: rows in a window, at least 4.
-        extent: max_w(y) - min_w(y); the window is flat where that is <= eps, and all metrics are 0.
+        flat: True where the window is flat (see `extremes.still`): all metrics are 0.
         eps: smallest amount of y's unit that counts as more than nothing.
     """
     out = np.empty((len(METRICS), y.size))
@@ -37,7 +37,7 @@ def quadratic(y: Floats, w: int, extent: Floats, eps: float) -> dict[str, Floats
     x = np.arange(w, dtype=np.float64)
     u = x - (w - 1) / 2
     v = u * u - (w * w - 1) / 12
-    _quadratic(y, u, v, extent, eps, out)
+    _quadratic(y, u, v, flat, eps, out)
     return dict(zip(METRICS, out, strict=True))
 
 
@@ -50,11 +50,12 @@ def _project(y: Floats, start: int, size: int, u: Floats, v: Floats, fit: Floats
     oldest = y[start - w + 1 : start - w + 1 + size]
     for x in range(1, w):
         value = y[start - w + 1 + x : start - w + 1 + x + size]
+        ux, vx = u[x], v[x]
         for j in range(size):
             d = value[j] - oldest[j]
             c0[j] += d
-            c1[j] += d * u[x]
-            c2[j] += d * v[x]
+            c1[j] += d * ux
+            c2[j] += d * vx
     uu, vv = np.sum(u * u), np.sum(v * v)
     for j in range(size):
         c0[j] /= w
@@ -72,55 +73,74 @@ def _residuals(y: Floats, start: int, size: int, u: Floats, v: Floats, fit: Floa
     oldest = y[start - w + 1 : start - w + 1 + size]
     for x in range(w):
         value = y[start - w + 1 + x : start - w + 1 + x + size]
-        late = 1.0 if x >= w - w // 3 else 0.0
+        ux, vx, late = u[x], v[x], 1.0 if x >= w - w // 3 else 0.0
         for j in range(size):
             d = (value[j] - oldest[j]) - c0[j]
-            e = d - (c1[j] * u[x] + c2[j] * v[x])
+            e = d - (c1[j] * ux + c2[j] * vx)
             sst[j] += d * d
             sse[j] += e * e
             tail[j] += e * late
 
 
 @kernel
-def _apex(a1: float, a2: float, sd: float, span: float) -> float:
-    """Turning point in window lengths after the current row, clipped."""
-    if abs(a2) * span * span <= APEX_FLAT * sd:
-        return 0.0
-    apex = (-a1 / (2.0 * a2) - span) / span
-    if apex < -APEX_LIMIT:
-        return -APEX_LIMIT
-    return APEX_LIMIT if apex > APEX_LIMIT else apex
+def _scale(amount: Floats, factor: float, unit: Floats, flat: Flags, out: Floats) -> None:
+    """One short loop per output: only such loops become vector code."""
+    for j in range(flat.size):
+        out[j] = 0.0 if flat[j] else amount[j] * factor / unit[j]
 
 
 @kernel
-def _quadratic(y: Floats, u: Floats, v: Floats, extent: Floats, eps: float, out: Floats) -> None:
+def _apex(a1: Floats, a2: Floats, sd: Floats, span: float, flat: Flags, out: Floats) -> None:
+    """Turning point in window lengths after the current row, clipped."""
+    for j in range(flat.size):
+        apex = (-a1[j] / (2.0 * a2[j]) - span) / span
+        apex = -APEX_LIMIT if apex < -APEX_LIMIT else (APEX_LIMIT if apex > APEX_LIMIT else apex)
+        out[j] = 0.0 if flat[j] or abs(a2[j]) * span * span <= APEX_FLAT * sd[j] else apex
+
+
+@kernel
+def _explained(sse: Floats, sst: Floats, flat: Flags, out: Floats) -> None:
+    for j in range(flat.size):
+        left = sse[j] / sst[j]
+        out[j] = 0.0 if flat[j] or left > 1.0 else 1.0 - left
+
+
+@kernel
+def _root(squares: Floats, degrees: float, flat: Flags, out: Floats) -> None:
+    for j in range(flat.size):
+        out[j] = 0.0 if flat[j] else np.sqrt(squares[j] / degrees)
+
+
+@kernel
+def _quadratic(y: Floats, u: Floats, v: Floats, flat: Flags, eps: float, out: Floats) -> None:
     w = u.size
-    span = w - 1.0
-    fit, sums = np.empty((3, BLOCK)), np.empty((3, BLOCK))
+    span, one = w - 1.0, np.ones(BLOCK)
+    fit, sums, more = np.empty((3, BLOCK)), np.empty((3, BLOCK)), np.empty((4, BLOCK))
+    slope, a2 = fit[1], fit[2]
+    sse, sst, tail = sums[0], sums[1], sums[2]
+    a1, b, last, sd = more[0], more[1], more[2], more[3]
     for start in range(w - 1, y.size, BLOCK):
         size = min(BLOCK, y.size - start)
         _project(y, start, size, u, v, fit)
         _residuals(y, start, size, u, v, fit, sums)
         for j in range(size):
-            t = start + j
-            if extent[t] <= eps:
-                out[:, t] = 0.0
-                continue
-            mean, slope, a2 = fit[0, j], fit[1, j], fit[2, j]
-            sse, sst = sums[0, j], sums[1, j]
-            sd = np.sqrt(sst / span)
-            a1 = slope - span * a2
-            resid_sd = np.sqrt(sse / (w - 3.0))
-            last = ((y[t] - y[t - w + 1]) - mean) - (slope * u[w - 1] + a2 * v[w - 1])
-            out[0, t] = a2 * span * span / sd
-            out[1, t] = a1 * span / sd
-            out[2, t] = (slope * u[0] + a2 * v[0]) / sd
-            r2 = 1.0 - sse / sst
-            out[3, t] = 0.0 if r2 < 0.0 else r2  # rounding; NaN stays NaN
-            out[4, t] = last / sd
-            out[5, t] = slope
-            out[6, t] = _apex(a1, a2, sd, span)
-            out[7, t] = 2.0 * a2
-            out[8, t] = sums[2, j] / (w // 3) / sd
-            out[9, t] = resid_sd
-            out[10, t] = 0.0 if resid_sd <= eps else last / resid_sd
+            a1[j] = slope[j] - span * a2[j]
+        for j in range(size):
+            b[j] = slope[j] * u[0] + a2[j] * v[0]
+        now, oldest = y[start : start + size], y[start - w + 1 : start - w + 1 + size]
+        for j in range(size):
+            last[j] = ((now[j] - oldest[j]) - fit[0, j]) - (slope[j] * u[w - 1] + a2[j] * v[w - 1])
+        rows = slice(start, start + size)
+        none = flat[rows]
+        _root(sst, span, none, sd)
+        _scale(a2, span * span, sd, none, out[0, rows])
+        _scale(a1, span, sd, none, out[1, rows])
+        _scale(b, 1.0, sd, none, out[2, rows])
+        _explained(sse, sst, none, out[3, rows])
+        _scale(last, 1.0, sd, none, out[4, rows])
+        _scale(slope, 1.0, one, none, out[5, rows])
+        _apex(a1, a2, sd, span, none, out[6, rows])
+        _scale(a2, 2.0, one, none, out[7, rows])
+        _scale(tail, 1.0 / (w // 3), sd, none, out[8, rows])
+        _root(sse, w - 3.0, none, out[9, rows])
+        _scale(last, 1.0, out[9, rows], out[9, rows] <= eps, out[10, rows])

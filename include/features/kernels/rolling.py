@@ -1,4 +1,4 @@
-"""Means, moments and extremes of trailing windows; row t covers rows t-n+1 .. t.
+"""Means and moments of trailing windows; row t covers rows t-n+1 .. t.
 
 All values are taken relative to the current one before anything is added up, then relative to the
 window's own mean (two passes): at levels near 100 with moves of 1e-3 the result is good to 1e-12.
@@ -11,75 +11,73 @@ from typing import NamedTuple
 
 import numpy as np
 
-from include.features.arrays import Floats
+from include.features.arrays import Flags, Floats
 from include.features.kernels.jit import BLOCK, kernel
 
-__all__ = ["Extremes", "Level", "Moments", "extremes", "level", "mean_deviation", "moments"]
-
-
-class Extremes(NamedTuple):
-    """Lowest and highest value of a window and the distance between them."""
-
-    low: Floats
-    high: Floats
-    extent: Floats
+__all__ = ["Bands", "Level", "Moments", "bands", "level", "mean_deviation", "moments", "sd"]
 
 
 class Level(NamedTuple):
-    """Mean, distance of the current value from it, sd (ddof=1; exactly 0 in a flat window)."""
+    """Mean, sd (ddof=1) and the current value's distance from the mean in sd (both 0 where flat)."""
 
     mean: Floats
-    away: Floats
     sd: Floats
+    z: Floats
 
 
 class Moments(NamedTuple):
-    """As Level, with adjusted skewness G1 and excess kurtosis G2 (0 in a flat window)."""
+    """As Level, with adjusted skewness G1 and unbiased excess kurtosis G2 (0 in a flat window)."""
 
     mean: Floats
-    away: Floats
     sd: Floats
+    z: Floats
     skew: Floats
     kurt: Floats
 
 
-def _ladder(x: Floats, windows: tuple[int, ...], pick: np.ufunc) -> list[Floats]:
-    """Min or max over windows in rising order: spans of 1, 2, 4 ... rows, two of which make a window."""
-    out, span, current = [], 1, x
-    for n in windows:
-        while 2 * span <= n:
-            current, span = _join(current, current, span, pick), 2 * span
-        out.append(_join(current, current, n - span, pick))
+class Bands(NamedTuple):
+    """Bands of k population sds around the mean, and where the current value lies between them.
+
+    ``width`` is upper - lower; ``percent`` is 0 on the lower band, 1 on the upper, 0.5 where flat.
+    """
+
+    middle: Floats
+    upper: Floats
+    lower: Floats
+    width: Floats
+    percent: Floats
+
+
+def sd(x: Floats, n: int, flat: Flags) -> Floats:
+    """sd_n, ddof=1, exactly 0 in flat windows; ``flat`` marks their rows (see `extremes.still`)."""
+    out = np.empty(x.size)
+    out[: n - 1] = np.nan
+    _sd(x, n, flat, out)
     return out
 
 
-def _join(newer: Floats, older: Floats, rows: int, pick: np.ufunc) -> Floats:
-    out = np.empty_like(newer)
-    out[:rows] = np.nan
-    pick(newer[rows:], older[: max(older.size - rows, 0)], out=out[rows:])
-    return out
-
-
-def extremes(low: Floats, high: Floats, windows: tuple[int, ...]) -> dict[int, Extremes]:
-    """min_n(low), max_n(high) and their difference for windows given in rising order, exact."""
-    lows, highs = _ladder(low, windows, np.minimum), _ladder(high, windows, np.maximum)
-    return {n: Extremes(a, b, b - a) for n, a, b in zip(windows, lows, highs, strict=True)}
-
-
-def level(x: Floats, n: int, extent: Floats, eps: float) -> Level:
-    """mean_n and sd_n. ``extent`` is max_n - min_n: a window is flat where that is <= eps."""
+def level(x: Floats, n: int, flat: Flags) -> Level:
+    """mean_n, sd_n and z_n. ``flat`` as in `sd`."""
     out = np.empty((3, x.size))
     out[:, : n - 1] = np.nan
-    _level(x, n, extent, eps, out)
+    _level(x, n, flat, out)
     return Level(*out)
 
 
-def moments(x: Floats, n: int, extent: Floats, eps: float) -> Moments:
-    """First four moments of windows of n >= 4 rows. ``extent`` as in `level`."""
+def moments(x: Floats, n: int, flat: Flags) -> Moments:
+    """First four moments of windows of n >= 4 rows. ``flat`` as in `sd`."""
     out = np.empty((5, x.size))
     out[:, : n - 1] = np.nan
-    _moments(x, n, extent, eps, out)
+    _moments(x, n, flat, out)
     return Moments(*out)
+
+
+def bands(x: Floats, n: int, flat: Flags, k: float) -> Bands:
+    """mean_n +- k*sd0_n, sd0 with ddof=0. ``flat`` as in `sd`."""
+    out = np.empty((5, x.size))
+    out[:, : n - 1] = np.nan
+    _bands(x, n, flat, k, out)
+    return Bands(*out)
 
 
 def mean_deviation(x: Floats, n: int) -> tuple[Floats, Floats]:
@@ -155,21 +153,42 @@ def _powers(
 
 
 @kernel
-def _level(x: Floats, n: int, extent: Floats, eps: float, out: Floats) -> None:
+def _finish(now: Floats, flat: Flags, mean: Floats, m2: Floats, n: int, start: int, out: Floats) -> None:
+    """Mean, sd and z. One loop per output: a loop that writes several is not made into vector code."""
+    rows = slice(start, start + now.size)
+    level, sd, z = out[0, rows], out[1, rows], out[2, rows]
+    for j in range(now.size):
+        level[j] = now[j] + mean[j]
+    for j in range(now.size):
+        sd[j] = 0.0 if flat[j] else np.sqrt(m2[j] / (n - 1))
+    for j in range(now.size):
+        z[j] = 0.0 if flat[j] else -mean[j] / sd[j]
+
+
+@kernel
+def _sd(x: Floats, n: int, flat: Flags, out: Floats) -> None:
     mean, m2 = np.empty(BLOCK), np.empty(BLOCK)
     for start in range(n - 1, x.size, BLOCK):
         size = min(BLOCK, x.size - start)
         _offset(x, start, size, n, mean)
         _squares(x, start, size, n, mean, m2)
         for j in range(size):
-            t = start + j
-            out[0, t] = x[t] + mean[j]
-            out[1, t] = -mean[j]
-            out[2, t] = 0.0 if extent[t] <= eps else np.sqrt(m2[j] / (n - 1))
+            out[start + j] = 0.0 if flat[start + j] else np.sqrt(m2[j] / (n - 1))
 
 
 @kernel
-def _moments(x: Floats, n: int, extent: Floats, eps: float, out: Floats) -> None:
+def _level(x: Floats, n: int, flat: Flags, out: Floats) -> None:
+    mean, m2 = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(n - 1, x.size, BLOCK):
+        size = min(BLOCK, x.size - start)
+        _offset(x, start, size, n, mean)
+        _squares(x, start, size, n, mean, m2)
+        rows = slice(start, start + size)
+        _finish(x[rows], flat[rows], mean, m2, n, start, out)
+
+
+@kernel
+def _moments(x: Floats, n: int, flat: Flags, out: Floats) -> None:
     mean, m2, m3, m4 = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     to_skew = n * np.sqrt(n - 1.0) / (n - 2.0)
     to_kurt = (n + 1.0) * n * (n - 1.0) / ((n - 2.0) * (n - 3.0))
@@ -178,14 +197,36 @@ def _moments(x: Floats, n: int, extent: Floats, eps: float, out: Floats) -> None
         size = min(BLOCK, x.size - start)
         _offset(x, start, size, n, mean)
         _powers(x, start, size, n, mean, m2, m3, m4)
+        rows = slice(start, start + size)
+        _finish(x[rows], flat[rows], mean, m2, n, start, out)
+        skew, kurt, none = out[3, rows], out[4, rows], flat[rows]
         for j in range(size):
-            t = start + j
-            flat = extent[t] <= eps
-            out[0, t] = x[t] + mean[j]
-            out[1, t] = -mean[j]
-            out[2, t] = 0.0 if flat else np.sqrt(m2[j] / (n - 1))
-            out[3, t] = 0.0 if flat else to_skew * m3[j] / (m2[j] * np.sqrt(m2[j]))
-            out[4, t] = 0.0 if flat else to_kurt * m4[j] / (m2[j] * m2[j]) - normal
+            skew[j] = 0.0 if none[j] else to_skew * m3[j] / (m2[j] * np.sqrt(m2[j]))
+        for j in range(size):
+            kurt[j] = 0.0 if none[j] else to_kurt * m4[j] / (m2[j] * m2[j]) - normal
+
+
+@kernel
+def _bands(x: Floats, n: int, flat: Flags, k: float, out: Floats) -> None:
+    mean, m2 = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(n - 1, x.size, BLOCK):
+        size = min(BLOCK, x.size - start)
+        _offset(x, start, size, n, mean)
+        _squares(x, start, size, n, mean, m2)
+        rows = slice(start, start + size)
+        now, none = x[rows], flat[rows]
+        middle, upper, lower = out[0, rows], out[1, rows], out[2, rows]
+        width, percent = out[3, rows], out[4, rows]
+        for j in range(size):
+            middle[j] = now[j] + mean[j]
+        for j in range(size):
+            width[j] = 0.0 if none[j] else 2.0 * k * np.sqrt(m2[j] / n)
+        for j in range(size):
+            upper[j] = middle[j] + 0.5 * width[j]
+        for j in range(size):
+            lower[j] = middle[j] - 0.5 * width[j]
+        for j in range(size):
+            percent[j] = 0.5 if none[j] else 0.5 - mean[j] / width[j]
 
 
 @kernel
