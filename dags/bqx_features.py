@@ -4,14 +4,16 @@ One task group per currency pair, one group per stage inside it. A stage reads t
 their warm-up, computes its families and swaps each month in atomically: readers see the old month or
 the new one, never half of it.
 
-1. **select** lists the pairs.
-2. **pairs.s1_6_10 ... s1_6_14**, then **pairs.s2_1_base**, for every pair at once, bounded by the pool
+1. **select** lists the pairs; **shared** computes once what the correlations of all pairs read.
+2. **pairs.s1_6_10 ... s1_6_16**, then **pairs.s2_1_base**, for every pair at once, bounded by the pool
    `bqx_builds`.
-3. **coverage** counts every key and compares the families of each pair. It fails the run, naming the
+3. **last.s1_6_17_correlation_bqx** starts when every pair's other stages have ended. A pair that failed
+   before is left out.
+4. **coverage** counts every key and compares the families of each pair. It fails the run, naming the
    pairs, when something is missing.
 
-One pair that fails leaves the others finished. Mend the cause, then clear that pair's tasks: months that
-are right are not built again.
+One pair that fails leaves the others finished. Mend the cause, then clear that pair's tasks with
+downstream: months that are right are not built again.
 
 Example configuration:
 
@@ -33,6 +35,43 @@ from include.pairs import PAIRS
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.FEATURE_PARAMS | {"dry_run": settings.DRY_RUN}
 
 
+def build_task(stage: settings.Stage, **operator: Any) -> Any:
+    """The task that builds a stage for one pair."""
+
+    @task(
+        map_index_template="{{ pair }}",
+        pool=settings.BUILD_POOL,
+        outlets=[Asset(f"x-bqx://tables/{family}") for family in stage.families],
+        **operator,
+    )
+    def build(pair: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Build the families of this stage for one pair."""
+        from include.storage.build import build
+        from include.storage.coverage import gaps_of
+
+        get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
+        url, months = database_url(settings.CONNECTION), params["months"] or ()
+        families = [family for family in stage.families if family in params["families"]]
+        if not families:
+            raise AirflowSkipException("None of this stage's families was asked for.")
+        before = [family for family in stage.after if family in params["families"]]
+        if before and not params["dry_run"] and (gaps := gaps_of(url, pair, before, months)):
+            raise AirflowSkipException(f"Left out, its other stages are not complete. {' '.join(gaps)}")
+        return build(url, pair, families, months, rebuild=params["rebuild"], dry_run=params["dry_run"])
+
+    return build
+
+
+def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
+    """The task group of a stage for one pair."""
+
+    @task_group(group_id=stage.group, tooltip=stage.title)
+    def group(pair: str) -> None:
+        build_task(stage, **operator)(pair)
+
+    return group(pair)
+
+
 @dag(
     dag_id="bqx_features",
     dag_display_name="BQX 2 · build features",
@@ -51,52 +90,48 @@ def bqx_features() -> None:
         """The pairs this run works on."""
         return params["pairs"]
 
-    def stage_group(stage: settings.Stage, pair: str) -> Any:
-        @task_group(group_id=stage.group, tooltip=stage.title)
-        def group(pair: str) -> None:
-            @task(
-                map_index_template="{{ pair }}",
-                pool=settings.BUILD_POOL,
-                trigger_rule="none_failed",
-                outlets=[Asset(f"x-bqx://tables/{family}") for family in stage.families],
-            )
-            def build(pair: str, params: dict[str, Any]) -> dict[str, Any]:
-                """Build the families of this stage for one pair."""
-                from include.storage.build import build
+    @task(
+        pool=settings.BUILD_POOL,
+        outlets=[Asset("x-bqx://tables/correlation_shared")],
+    )
+    def shared(params: dict[str, Any]) -> dict[str, Any]:
+        """Compute what the correlation families of all pairs read."""
+        from include.storage.shared import build_shared
 
-                get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
-                families = [family for family in stage.families if family in params["families"]]
-                if not families:
-                    raise AirflowSkipException("None of this stage's families was asked for.")
-                options = {name: params[name] for name in ("rebuild", "dry_run")}
-                return build(
-                    database_url(settings.CONNECTION), pair, families, params["months"] or (), **options
-                )
+        if not settings.needs_shared(params["families"]):
+            raise AirflowSkipException("No correlation family was asked for.")
+        options = {name: params[name] for name in ("rebuild", "dry_run")}
+        return build_shared(database_url(settings.CONNECTION), params["months"] or (), **options)
 
-            build(pair)
-
-        return group(pair)
+    shared_done = shared()
 
     @task_group(group_id="pairs")
     def pairs_group(pair: str) -> None:
-        groups = {stage.group: stage_group(stage, pair) for stage in settings.STAGES}
+        groups = {
+            stage.group: stage_group(stage, pair, trigger_rule="none_failed") for stage in settings.STAGES
+        }
+        shared_done >> groups[settings.SHARING_STAGE]
         base = groups.pop(settings.BASE_STAGE)
         chain(list(groups.values()), base)
 
+    @task_group(group_id="last")
+    def last_group(pair: str) -> None:
+        stage_group(settings.LAST_STAGE, pair, trigger_rule="all_done")
+
     @task(trigger_rule="all_done")
-    def coverage(pairs: list[str], params: dict[str, Any]) -> dict[str, int]:
+    def coverage(
+        pairs: list[str], shared_result: dict[str, Any] | None, params: dict[str, Any]
+    ) -> dict[str, int]:
         """Compare the keys of all families of each pair; fail naming the pairs that lack some."""
         from include.storage.coverage import check_coverage
 
-        url = database_url(settings.CONNECTION)
-        return (
-            {}
-            if params["dry_run"]
-            else check_coverage(url, pairs, params["families"], params["months"] or ())
-        )
+        url, months = database_url(settings.CONNECTION), params["months"] or ()
+        left_out = (shared_result or {}).get("left_out", {})
+        return {} if params["dry_run"] else check_coverage(url, pairs, params["families"], months, left_out)
 
     pairs = select()
-    chain(pairs_group.expand(pair=pairs), coverage(pairs))
+    chain(pairs, shared_done)
+    chain(pairs_group.expand(pair=pairs), last_group.expand(pair=pairs), coverage(pairs, shared_done))
 
 
 bqx_features()

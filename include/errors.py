@@ -45,3 +45,7 @@ class MissingInput(BqxError):
 
 class Incomplete(BqxError):
     """Not everything that was asked for is there."""
+
+
+class QualityError(BqxError):
+    """Tables were written, but what is in them is not what it must be."""

@@ -6,6 +6,7 @@ fit. Sizes are params, never branches in the code.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -14,11 +15,16 @@ BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four w
 
 
 class Stage(NamedTuple):
-    """A stage of the project plan that builds tables: its task group and its families."""
+    """A stage of the project plan that builds tables: its task group and its families.
+
+    Attributes:
+        after: families that must be complete for a pair before the stage builds it.
+    """
 
     group: str
     families: tuple[str, ...]
     title: str
+    after: tuple[str, ...] = ()
 
 
 # The idx twins and both regressions have no stage of their own in the plan: they belong to 2.1.
@@ -28,14 +34,37 @@ STAGES = (
     Stage("s1_6_12_statistics_bqx", ("statistics_bqx",), "1.6.12 Statistics BQX build"),
     Stage("s1_6_13_bollinger_bqx", ("bollinger_bqx",), "1.6.13 Bollinger BQX build"),
     Stage("s1_6_14_fibonacci_bqx", ("fibonacci_bqx",), "1.6.14 Fibonacci BQX build"),
+    Stage("s1_6_15_volume_bqx", ("volume_bqx",), "1.6.15 Volume BQX build"),
+    Stage("s1_6_16_correlation_idx", ("correlation_idx",), "1.6.16 Correlation IDX build"),
     Stage(
         "s2_1_base",
-        ("statistics_idx", "bollinger_idx", "fibonacci_idx", "reg_idx", "reg_bqx"),
+        (
+            "statistics_idx",
+            "bollinger_idx",
+            "fibonacci_idx",
+            "reg_idx",
+            "reg_bqx",
+            "spread_idx",
+            "volume_idx",
+        ),
         "2.1 Base features: the idx twins and both regressions",
     ),
 )
 BASE_STAGE = "s2_1_base"
-FAMILIES = tuple(family for stage in STAGES for family in stage.families)
+SHARING_STAGE = "s1_6_16_correlation_idx"  # reads what all pairs share
+LAST_STAGE = Stage(
+    "s1_6_17_correlation_bqx",
+    ("correlation_bqx",),
+    "1.6.17 Correlation BQX build (final)",
+    after=tuple(family for stage in STAGES for family in stage.families),
+)
+FAMILIES = LAST_STAGE.after + LAST_STAGE.families
+
+
+def needs_shared(families: Collection[str]) -> bool:
+    """Whether any of these families reads what all pairs share."""
+    return any(family.startswith("correlation_") for family in families)
+
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "data-engineering",

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from include.errors import MissingInput, SchemaMismatch
 from include.features.bars import Bars
-from include.names import SCHEMA, table, to_datetime, to_minute
+from include.names import SCHEMA, Month, table, to_datetime, to_minute
 from include.storage.connection import Connection, qualified, statement
 from include.storage.copying import decode
 from include.storage.schema import columns_of
@@ -107,3 +107,18 @@ def close_at_or_after(connection: Connection, pair: str, minute: int) -> tuple[i
         return None
     assert isinstance(row[0], datetime)
     return to_minute(row[0]), float(str(row[1]))
+
+
+def price_side_of(connection: Connection, pair: str, month: Month) -> str:
+    """Which price the bars of a month record; the origin recorded bids.
+
+    Returns:
+        bid, mid, ask, or unknown: also where a month mixes sides.
+    """
+    name = table("m1", pair)
+    if "price_side" not in columns_of(connection, name):
+        return "bid"
+    bounds = [to_datetime(month.first_minute), to_datetime(month.end_minute)]
+    query = sql.SQL("SELECT DISTINCT price_side FROM {} WHERE ts_utc >= %s AND ts_utc < %s")
+    sides = [str(side) for (side,) in connection.execute(query.format(qualified(name)), bounds)]
+    return sides[0] if len(sides) == 1 else "unknown"

@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
-from functools import cache
-from hashlib import blake2b
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from include import features
 from include.errors import MissingInput
-from include.features.bqx import bqx_columns
-from include.features.catalogue import family as catalogue_family
-from include.features.engine import compute
-from include.features.grid import MAX_FILL, Grid, make_grid
-from include.features.series import Series
+from include.features.grid import MAX_FILL
 from include.names import SCHEMA, Month, months_between
-from include.storage.bars import range_of_bars, read_bars
+from include.storage.bars import range_of_bars
+from include.storage.chunks import (
+    ACROSS_PAIRS,
+    Chunk,
+    columns_of_chunk,
+    lookback_of,
+    read_chunk,
+    with_shared,
+)
 from include.storage.connection import Connection, connect
-from include.storage.copying import FloatArray, MinuteArray, encode
-from include.storage.log import baseline_of, built_from, record_build, watermark
+from include.storage.copying import encode
+from include.storage.log import built_from, record_build, watermark
 from include.storage.partitions import count_rows, lock_month, partition_of, replace_month
 from include.storage.schema import ensure_tables
 from include.storage.tables import Table, table_of
-
-MARGIN = 16  # bars in front of the first input: r needs 1, b needs 15, db needs 16
-BQX_LOOKBACK = 75
 
 log = logging.getLogger(__name__)
 
@@ -79,23 +73,25 @@ def build(
     started = time.monotonic()
     tables = [table_of(name, pair) for name in families]
     with connect(url) as connection:
-        wanted = _months(connection, pair, months)
+        wanted = wanted_months(connection, pair, months)
         if not dry_run:
             ensure_tables(connection, tables)
         results = [
             _build_month(connection, table, chunk, rebuild=rebuild, dry_run=dry_run)
-            for chunk in _chunks(connection, pair, wanted, max(map(lookback_of, families)))
+            for chunk in _chunks(connection, pair, wanted, families)
             for table in tables
         ]
+    return {"pair": pair, "families": list(families)} | summary(results, started) | {"dry_run": dry_run}
+
+
+def summary(results: Sequence[MonthBuild], started: float) -> dict[str, object]:
+    """Months built and already right, rows written and seconds since `started`, as plain values."""
     built = [result for result in results if result.built]
     return {
-        "pair": pair,
-        "families": list(families),
         "built": len(built),
         "already_right": len(results) - len(built),
         "rows": sum(result.rows for result in built),
         "seconds": round(time.monotonic() - started, 2),
-        "dry_run": dry_run,
     }
 
 
@@ -112,7 +108,12 @@ def available_months(connection: Connection, pair: str) -> list[Month]:
     return months_between(first, min(last + MAX_FILL, max(watermark(connection), first)))
 
 
-def _months(connection: Connection, pair: str, months: Sequence[str]) -> list[Month]:
+def wanted_months(connection: Connection, pair: str, months: Sequence[str]) -> list[Month]:
+    """The months of a run: those that were asked for, else every one that has grid bars.
+
+    Raises:
+        MissingInput: the pair has no bars in one of them.
+    """
     available = available_months(connection, pair)
     if not months:
         return available
@@ -128,32 +129,69 @@ def _months(connection: Connection, pair: str, months: Sequence[str]) -> list[Mo
     return wanted
 
 
-def _chunks(connection: Connection, pair: str, months: Sequence[Month], lookback: int) -> Iterator[Chunk]:
+def _chunks(
+    connection: Connection, pair: str, months: Sequence[Month], families: Sequence[str]
+) -> Iterator[Chunk]:
     """One chunk per month, read once for all families of a build."""
+    lookback = max(map(lookback_of, families))
+    across = any(name in ACROSS_PAIRS for name in families)
     for month in months:
-        yield read_chunk(connection, pair, month, lookback)
+        chunk = read_chunk(connection, pair, month, lookback)
+        yield with_shared(connection, chunk) if across else chunk
 
 
 def _build_month(
     connection: Connection, table: Table, chunk: Chunk, *, rebuild: bool, dry_run: bool
 ) -> MonthBuild:
-    month = chunk.month
     chunk = chunk.trimmed(lookback_of(table.family))
+    if not len(chunk.rows_of_month):
+        return MonthBuild(table.name, chunk.month, 0, built=False)
+
+    def rows() -> Iterator[bytes]:
+        columns, first = columns_of_chunk(chunk, table), chunk.first_row
+        return encode(
+            chunk.rows_of_month, {name: columns[name][first:] for name in table.columns}, table.columns
+        )
+
     fingerprint = chunk.fingerprint(table.family)
+    return write_month(connection, table, chunk.month, fingerprint, rows, rebuild=rebuild, dry_run=dry_run)
+
+
+def write_month(
+    connection: Connection,
+    table: Table,
+    month: Month,
+    fingerprint: str,
+    rows: Callable[[], Iterator[bytes]],
+    *,
+    rebuild: bool,
+    dry_run: bool,
+) -> MonthBuild:
+    """Write a month unless it is right already, all in one transaction.
+
+    Args:
+        connection: a session.
+        table: its table.
+        month: the month.
+        fingerprint: hash of everything its values follow from.
+        rows: computes them, as blocks of a binary COPY; called only if they are needed.
+        rebuild: write it even if it is right.
+        dry_run: only say whether it would be written.
+    """
     if not rebuild and _is_right(connection, table, month, fingerprint):
         return MonthBuild(table.name, month, 0, built=False)
-    if dry_run or not len(chunk.rows_of_month):
-        return MonthBuild(table.name, month, 0, built=dry_run)
+    if dry_run:
+        return MonthBuild(table.name, month, 0, built=True)
     started = time.monotonic()
     with connection.transaction():
         lock_month(connection, table.name, month)
         if not rebuild and _is_right(connection, table, month, fingerprint):
             return MonthBuild(table.name, month, 0, built=False)
-        rows = replace_month(connection, table, month, _rows(chunk, table))
+        count = replace_month(connection, table, month, rows())
         seconds = time.monotonic() - started
-        record_build(connection, table.name, month, rows=rows, input_hash=fingerprint, seconds=seconds)
-    log.info("%s %s: %s rows in %.2f s", table.name, month, f"{rows:,}", seconds)
-    return MonthBuild(table.name, month, rows, built=True)
+        record_build(connection, table.name, month, rows=count, input_hash=fingerprint, seconds=seconds)
+    log.info("%s %s: %s rows in %.2f s", table.name, month, f"{count:,}", seconds)
+    return MonthBuild(table.name, month, count, built=True)
 
 
 def _is_right(connection: Connection, table: Table, month: Month, fingerprint: str) -> bool:
@@ -163,77 +201,3 @@ def _is_right(connection: Connection, table: Table, month: Month, fingerprint: s
         return False
     name = partition_of(connection, table.name, month)
     return name is not None and count_rows(connection, name) == last[1]
-
-
-class Chunk(NamedTuple):
-    """Grid bars of one month of a pair with the warm-up bars in front of them."""
-
-    month: Month
-    grid: Grid
-    baseline_rate: float
-
-    @property
-    def rows_of_month(self) -> MinuteArray:
-        """Epoch minutes of the month's own rows, shape (rows,)."""
-        return self.grid.ts[self.first_row :]
-
-    @property
-    def first_row(self) -> int:
-        """Position of the month's first row behind the warm-up."""
-        return int(np.searchsorted(self.grid.ts, self.month.first_minute))
-
-    def trimmed(self, lookback: int) -> Chunk:
-        """Exactly `lookback` grid bars in front: what is built beside a family must not change it."""
-        first = max(0, self.first_row - lookback)
-        rows = {field.name: getattr(self.grid, field.name)[first:] for field in fields(self.grid)}
-        return self._replace(grid=Grid(**rows))
-
-    def fingerprint(self, family: str) -> str:
-        """Hash of everything the month's values follow from: bars, baseline, family, code."""
-        digest = blake2b(
-            f"{family} {self.month} {self.baseline_rate!r} {code_version()}".encode(), digest_size=16
-        )
-        for name in ("ts", "open", "high", "low", "close", "volume", "spread", "is_filled"):
-            digest.update(np.ascontiguousarray(getattr(self.grid, name)).tobytes())
-        return digest.hexdigest()
-
-
-def lookback_of(family: str) -> int:
-    """Grid bars to read in front of a month, from the catalogue."""
-    return (BQX_LOOKBACK if family == "bqx" else catalogue_family(family).lookback) + MARGIN
-
-
-def read_chunk(connection: Connection, pair: str, month: Month, lookback: int) -> Chunk:
-    """Read one month of grid bars with `lookback` real bars in front of it.
-
-    Bars behind the watermark are not seen, whether or not they are in the table.
-
-    Raises:
-        MissingInput: the pair has no bars table or no baseline.
-    """
-    end = min(month.end_minute, watermark(connection) + 1)
-    bars = read_bars(connection, pair, month.first_minute, max(end, month.first_minute), before=lookback)
-    grid = make_grid(bars, max(end - 1, int(bars.ts[-1]) if len(bars) else 0))
-    return Chunk(month, grid, baseline_of(connection, pair).rate)
-
-
-def _rows(chunk: Chunk, table: Table) -> Iterator[bytes]:
-    series = Series.of(chunk.grid, chunk.baseline_rate)
-    columns: Mapping[str, FloatArray]
-    if table.family == "bqx":
-        columns = bqx_columns(series.S) | {"is_filled": chunk.grid.is_filled.astype(np.float64)}
-    else:
-        columns = compute(table.family, series)
-    first = chunk.first_row
-    month = {name: columns[name][first:] for name in table.columns}
-    return encode(chunk.rows_of_month, month, table.columns)
-
-
-@cache
-def code_version() -> str:
-    """Hash of the feature engine's source: another formula means another build."""
-    digest = blake2b(digest_size=8)
-    folder = Path(features.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from include.errors import Incomplete
+from include.errors import BqxError, Incomplete
 from include.names import table
 from include.storage.build import available_months
 from include.storage.connection import Connection, connect, qualified, statement
@@ -20,7 +21,11 @@ class Keys(NamedTuple):
 
 
 def check_coverage(
-    url: str, pairs: Sequence[str], families: Sequence[str], months: Sequence[str] = ()
+    url: str,
+    pairs: Sequence[str],
+    families: Sequence[str],
+    months: Sequence[str] = (),
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, int]:
     """Compare the key sets of all families of each pair, month by month.
 
@@ -29,6 +34,7 @@ def check_coverage(
         pairs: pairs to look at.
         families: families that must be complete; ``bqx`` is compared too where we built it.
         months: months as ``yyyy-mm``; empty means every month that has bars.
+        left_out: pairs that what all pairs share was computed without, and why.
 
     Returns:
         Rows per pair, the same for every family.
@@ -46,14 +52,36 @@ def check_coverage(
         raise Incomplete(
             f"{len(gaps)} of {len(pairs)} pairs are not complete. {' '.join(gaps)} Open the failed task of "
             "that pair, mend the cause, then clear its tasks: months that are right are not built again."
+            + _about_shared(left_out)
         )
+    if left_out:
+        raise Incomplete(_about_shared(left_out).strip())
     return rows
+
+
+def _about_shared(left_out: Mapping[str, str]) -> str:
+    """Correlations of every pair lack what a pair that cannot be read would have given."""
+    if not left_out:
+        return ""
+    return (
+        f" What all pairs share was computed without {', '.join(sorted(left_out))}: when the cause is "
+        "mended, clear the task `shared` with downstream too."
+    )
+
+
+def gaps_of(url: str, pair: str, families: Sequence[str], months: Sequence[str] = ()) -> list[str]:
+    """What one pair lacks of some families, in words; empty if nothing."""
+    with connect(url) as connection:
+        return _check_pair(connection, pair, families, months)[0]
 
 
 def _check_pair(
     connection: Connection, pair: str, families: Sequence[str], months: Sequence[str]
 ) -> tuple[list[str], int]:
-    wanted = sorted(months) if months else [str(month) for month in available_months(connection, pair)]
+    try:
+        wanted = sorted(months) or [str(month) for month in available_months(connection, pair)]
+    except BqxError as error:
+        return [f"{pair}: {error}"], 0
     reference = _keys(connection, pair, "bqx") if _has_our_bqx(connection, pair) else None
     faults = []
     for name in families:

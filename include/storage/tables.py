@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from include import names
 from include.features.catalogue import family
+from include.features.shared import SHARED_COLUMNS
 
 DOUBLE, SMALLINT, TEXT = "DOUBLE PRECISION", "SMALLINT", "TEXT"
 WINDOWS = (15, 30, 45, 60, 75)
@@ -38,12 +39,15 @@ BQX_COLUMNS: dict[str, str] = (
 )
 
 
+SHARED = "correlation_shared"  # what the correlation families of all pairs read, computed once
+
+
 class Table(NamedTuple):
-    """A per-pair table partitioned by month on ``ts_utc``.
+    """A table partitioned by month on ``ts_utc``.
 
     Attributes:
-        family: "m1", "bqx" or a stored family of the catalogue.
-        pair: the currency pair.
+        family: "m1", "bqx", `SHARED` or a stored family of the catalogue.
+        pair: the currency pair; empty for the one table that all pairs share.
         columns: name and SQL type of every column we write, the key left out, in table order.
         stamped: the table also has ``created_at``, filled by the server.
     """
@@ -56,7 +60,7 @@ class Table(NamedTuple):
     @property
     def name(self) -> str:
         """Name of the parent table."""
-        return names.table(self.family, self.pair)
+        return names.table(self.family, self.pair) if self.pair else self.family
 
 
 def table_of(family_name: str, pair: str) -> Table:
@@ -69,5 +73,7 @@ def table_of(family_name: str, pair: str) -> Table:
         return Table("m1", pair, M1_COLUMNS, stamped=True)
     if family_name == "bqx":
         return Table("bqx", pair, BQX_COLUMNS, stamped=True)
+    if family_name == SHARED:
+        return Table(SHARED, "", SHARED_COLUMNS)
     columns = {feature.name: feature.dtype for feature in family(family_name).columns}
     return Table(family_name, pair, columns)

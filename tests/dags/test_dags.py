@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 
+from include.features.catalogue import STORED
 from include.pairs import PAIRS
-from include.settings import BUILD_POOL, DEFAULT_ARGS, FAMILIES, STAGES
+from include.settings import BUILD_POOL, DEFAULT_ARGS, FAMILIES, LAST_STAGE, STAGES
 from tests.dags.conftest import ROOT
 
 DAG_IDS = {"bqx_load", "bqx_features", "bqx_pipeline"}
@@ -71,8 +72,13 @@ def test_the_trigger_form_refuses_what_cannot_be(dagbag, dag_id: str, conf: dict
 
 
 def test_every_build_task_takes_a_slot_and_shows_its_pair(dagbag) -> None:
-    tasks = [task for dag in dagbag.dags.values() for task in dag.tasks if task.task_id.startswith("pairs.")]
-    assert len(tasks) == len(STAGES) + 1
+    tasks = [
+        task
+        for dag in dagbag.dags.values()
+        for task in dag.tasks
+        if task.task_id.startswith(("pairs.", "last."))
+    ]
+    assert len(tasks) == len(STAGES) + 2
     for task in tasks:
         assert task.pool == BUILD_POOL
         assert task.map_index_template == "{{ pair }}"
@@ -80,7 +86,7 @@ def test_every_build_task_takes_a_slot_and_shows_its_pair(dagbag) -> None:
 
 
 def test_stages_build_each_family_once() -> None:
-    assert len(FAMILIES) == len(set(FAMILIES)) == 10
+    assert sorted(FAMILIES) == sorted(STORED)
 
 
 def test_order_of_the_stages(dagbag) -> None:
@@ -89,7 +95,12 @@ def test_order_of_the_stages(dagbag) -> None:
     base = builds.pop("s2_1_base")
     assert {task.task_id for task in builds.values()} <= base.get_flat_relative_ids(upstream=True)
     assert all("select" in task.get_flat_relative_ids(upstream=True) for task in (*builds.values(), base))
-    assert base.task_id in dag.get_task("coverage").get_flat_relative_ids(upstream=True)
+    assert "shared" in builds["s1_6_16_correlation_idx"].upstream_task_ids
+    last = dag.get_task(f"last.{LAST_STAGE.group}.build")
+    everything_else = {base.task_id, *(task.task_id for task in builds.values()), "shared"}
+    assert everything_else <= last.get_flat_relative_ids(upstream=True), "correlation_bqx comes last"
+    assert set(LAST_STAGE.after) == set(FAMILIES) - {"correlation_bqx"}
+    assert last.task_id in dag.get_task("coverage").get_flat_relative_ids(upstream=True)
     assert dag.get_task("coverage").trigger_rule == "all_done"
 
 

@@ -16,14 +16,16 @@ from include.features.catalogue import family
 from include.features.grid import make_grid
 from include.features.series import Series
 from include.names import Month
-from include.settings import FAMILIES
-from include.storage import build as build_module
-from include.storage.build import available_months, build, lookback_of
+from include.settings import FAMILIES as EVERY_FAMILY
+from include.storage import chunks
+from include.storage.build import available_months, build
+from include.storage.chunks import ACROSS_PAIRS, lookback_of
 from include.storage.connection import connect
 from tests.include.storage.samples import sample_bars, store
 
 PAIR = "eurusd"
 MONTHS = 4  # of the sample
+FAMILIES = tuple(name for name in EVERY_FAMILY if name not in ACROSS_PAIRS)  # see test_shared.py for those
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def test_other_bars_rebuild_only_the_months_they_reach(url: str, bars: Bars) -> 
 
 def test_another_engine_rebuilds_everything(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     build(url, PAIR, ["bollinger_idx"])
-    monkeypatch.setattr(build_module, "code_version", lambda: "another")
+    monkeypatch.setattr(chunks, "code_version", lambda: "another")
     assert build(url, PAIR, ["bollinger_idx"])["built"] == MONTHS
 
 
@@ -187,5 +189,5 @@ def test_unknown_families_are_named(url: str) -> None:
 
 
 def test_every_family_that_is_built_has_its_warm_up() -> None:
-    assert all(lookback_of(name) >= family(name).lookback for name in FAMILIES)
-    assert set(FAMILIES) == set(engine.COMPUTED)
+    assert all(lookback_of(name) >= family(name).lookback for name in EVERY_FAMILY)
+    assert set(EVERY_FAMILY) == set(engine.COMPUTED)

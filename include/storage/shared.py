@@ -1,0 +1,122 @@
+"""Building what the correlation families of all pairs share: once per month, not once per pair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from hashlib import blake2b
+
+import numpy as np
+
+from include.errors import BqxError
+from include.features.shared import SHARED_LOOKBACK, compute_shared
+from include.names import Month
+from include.pairs import PAIRS, USD_MAJORS
+from include.storage.build import MonthBuild, available_months, summary, write_month
+from include.storage.chunks import MARGIN, Chunk, read_chunk
+from include.storage.connection import Connection, connect
+from include.storage.copying import encode
+from include.storage.log import baselines
+from include.storage.schema import ensure_tables
+from include.storage.tables import SHARED, table_of
+
+
+def build_shared(
+    url: str, months: Sequence[str] = (), *, rebuild: bool = False, dry_run: bool = False
+) -> dict[str, object]:
+    """Build the shared table from the bars of every pair that was loaded.
+
+    Args:
+        url: libpq connection string.
+        months: months as ``yyyy-mm``; empty means every month in which any pair has bars.
+        rebuild: build months again that are already right.
+        dry_run: say what would be built, write nothing.
+
+    Returns:
+        Plain values: number of pairs it was made of, pairs that were never loaded (``absent``) or cannot
+        be read (``left_out``, with the reason): columns that need them are NULL. Months built and
+        already right, rows written, seconds.
+    """
+    started = time.monotonic()
+    target = table_of(SHARED, "")
+    with connect(url) as connection:
+        available, left_out = _readable(connection)
+        pairs = sorted(available)
+        wanted = [Month.parse(text) for text in months] or sorted(set().union(*available.values()))
+        if not dry_run:
+            ensure_tables(connection, [target])
+        results = [
+            _build_month(connection, chunks, month, rebuild=rebuild, dry_run=dry_run)
+            for month in wanted
+            for chunks in [_chunks(connection, pairs, month)]
+        ]
+    absent = [pair for pair in PAIRS if pair not in available and pair not in left_out]
+    found = {"pairs": len(pairs), "absent": absent, "left_out": left_out}
+    return found | summary(results, started) | {"dry_run": dry_run}
+
+
+def _readable(connection: Connection) -> tuple[dict[str, list[Month]], dict[str, str]]:
+    """Months of every loaded pair, and why others cannot be read: one broken pair stops nobody else."""
+    available: dict[str, list[Month]] = {}
+    left_out: dict[str, str] = {}
+    for pair in baselines(connection):
+        try:
+            available[pair] = available_months(connection, pair)
+        except BqxError as error:
+            left_out[pair] = str(error)
+    return available, left_out
+
+
+def _chunks(connection: Connection, pairs: Sequence[str], month: Month) -> dict[str, Chunk]:
+    """Chunks of all pairs that reach back over the same minutes: enough rows of the dollar grid.
+
+    Where majors have gaps, the minutes they share are fewer than the rows of each: read further back
+    until there are enough of them, or no more bars.
+    """
+    before = SHARED_LOOKBACK + MARGIN
+    while True:
+        chunks = {pair: read_chunk(connection, pair, month, before) for pair in pairs}
+        front = _dollar_grid(chunks, month)
+        exhausted = all(chunk.first_row < before for chunk in chunks.values())
+        if len(front) >= SHARED_LOOKBACK or exhausted or not _has_every_major(chunks):
+            break
+        before *= 2
+    if len(front) < SHARED_LOOKBACK:
+        return chunks
+    since = int(front[-SHARED_LOOKBACK])
+    return {pair: _reaching_back(chunk, since) for pair, chunk in chunks.items()}
+
+
+def _dollar_grid(chunks: Mapping[str, Chunk], month: Month) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Minutes before the month at which all majors have a row."""
+    majors = [chunks[pair].grid.ts for pair in USD_MAJORS if pair in chunks]
+    common = reduce(np.intersect1d, majors) if majors else np.empty(0, np.int64)
+    return common[common < month.first_minute]
+
+
+def _has_every_major(chunks: Mapping[str, Chunk]) -> bool:
+    return all(pair in chunks for pair in USD_MAJORS)
+
+
+def _reaching_back(chunk: Chunk, since: int) -> Chunk:
+    """The chunk from `MARGIN` rows before a minute on: its first changes and BQX need them."""
+    first = max(0, int(np.searchsorted(chunk.grid.ts, since)) - MARGIN)
+    return chunk.since(int(chunk.grid.ts[first])) if first < len(chunk.grid) else chunk
+
+
+def _build_month(
+    connection: Connection, chunks: Mapping[str, Chunk], month: Month, *, rebuild: bool, dry_run: bool
+) -> MonthBuild:
+    target = table_of(SHARED, "")
+    digest = blake2b(digest_size=16)
+    for pair, chunk in chunks.items():
+        digest.update(f"{pair} {chunk.fingerprint(SHARED)} ".encode())
+
+    def rows() -> Iterator[bytes]:
+        shared = compute_shared({pair: chunk.series for pair, chunk in chunks.items()})
+        own = shared.ts >= month.first_minute
+        columns = {name: shared.columns[name][own] for name in target.columns}
+        return encode(shared.ts[own], columns, target.columns)
+
+    return write_month(connection, target, month, digest.hexdigest(), rows, rebuild=rebuild, dry_run=dry_run)
