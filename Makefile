@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS := 1
 INDEX    = $(shell $(VENV)/bin/pip config get global.index-url 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run stop status clean test soak check format bench lock distclean
+.PHONY: help install run up stop status clean test soak check docs format bench pictures lock distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ run: $(VENV)/.runtime ## start everything and run the pipeline: DATA= PAIRS= FRO
 	  $(if $(CROSSES),--crosses '$(CROSSES)') $(if $(PROFILE),--profile '$(PROFILE)') \
 	  $(if $(WORKERS),--workers '$(WORKERS)') $(if $(PORT),--port '$(PORT)') \
 	  $(if $(PRICE_SIDE),--price-side '$(PRICE_SIDE)') $(if $(TIMEZONE),--timezone '$(TIMEZONE)')
+
+up: $(VENV)/.runtime ## start the stack without running anything on it
+	@exec $(PY) -m include.local up --state '$(STATE)'
 
 stop: $(VENV)/.runtime ## end exactly what `make run` started
 	@exec $(PY) -m include.local stop --state '$(STATE)'
@@ -41,11 +44,15 @@ test: $(VENV)/.dev ## run every test but the soak: TESTS=tests/local JOBS=1
 soak: $(VENV)/.dev ## the long proofs
 	$(PY) -m pytest -m soak --timeout 7200 $(TESTS)
 
-check: $(VENV)/.dev ## lint and types
+check: $(VENV)/.dev ## lint, types, generated docs
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/sqlfluff lint include/sql
+	$(PY) -m include.features.dictionary --check
+
+docs: $(VENV)/.dev ## write the generated docs
+	$(PY) -m include.features.dictionary
 
 format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(VENV)/bin/ruff check --fix .
@@ -53,6 +60,9 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 
 bench: $(VENV)/.dev ## side by side with peers, as ratios
 	$(PY) -m benchmarks
+
+pictures: $(VENV)/.dev ## make the pictures of the docs from the running stack
+	@. '$(STATE)/env' && $(PY) docs/img/make_pictures.py
 
 install: $(VENV)/.runtime ## only install
 
@@ -75,7 +85,10 @@ $(VENV)/.dev: requirements-dev.txt | $(PY)
 
 # uv takes seconds where pip takes a minute; pip is the way where uv finds no index.
 define install
+$(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+  echo "$(VENV) is not made with Python 3.11. Delete it (make distclean) and try again."; exit 1; }; \
 echo "Installing $(1)"; \
+$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
 $(PY) -m pip install --quiet --disable-pip-version-check '$(UV)' && \
 $(if $(INDEX),UV_DEFAULT_INDEX='$(INDEX)') $(VENV)/bin/uv pip install --quiet --python $(PY) -r $(1) || { \
   echo "uv could not install, trying pip (slower)"; \
@@ -90,7 +103,8 @@ $(PY):
 	    echo "$$python cannot make a virtual environment. On Debian and Ubuntu: apt install python3.11-venv"; exit 1; \
 	  fi; \
 	done; \
-	echo "BQX ML needs Python 3.11; here is $$(python3 --version 2>&1 || echo 'no Python at all')."; \
+	version=$$(python3 --version 2>/dev/null); \
+	echo "BQX ML needs Python 3.11; here is $${version:-no Python at all}."; \
 	echo "Install it (Debian 12: apt install python3.11 python3.11-venv; macOS: brew install python@3.11;"; \
 	echo "anywhere: uv python install 3.11), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; \
 	exit 1

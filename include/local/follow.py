@@ -13,9 +13,8 @@ from rich.table import Table
 
 from include.errors import BqxError
 from include.local.api import Airflow
-from include.local.progress import DONE, FAILED, Progress, Stage, Task, clock
+from include.local.progress import DONE, FAILED, PIPELINE, Progress, Stage, Task, clock
 
-PIPELINE = "bqx_pipeline"
 LOOK = 2.0  # seconds between two looks
 LINE = 5.0  # at most one plain line in this many seconds
 PATIENCE = 1_800.0  # give up when nothing at all changes for so long

@@ -15,8 +15,9 @@ from include.errors import BqxError
 from include.local import disk, report
 from include.local.api import Airflow
 from include.local.beside import Beside, Kernels, Market
-from include.local.follow import PIPELINE, Follower, follow
+from include.local.follow import Follower, follow
 from include.local.options import SEED, Options
+from include.local.progress import PIPELINE
 from include.local.stack import Stack
 from include.local.state import State
 
@@ -78,9 +79,7 @@ def _run(options: Options, stack: Stack, console: Console) -> int:
 
 def _headline(options: Options) -> str:
     bars = str(options.data) if options.data else f"simulated market, seed {SEED}"
-    days = f"{options.first_day or 'first bar'} up to {options.end_day or 'last bar'}"
-    sizes = f"profile {options.profile}, {len(options.pairs)} pairs, {days}, {options.workers} workers"
-    return f"[bold]BQX ML[/]  {sizes}\nBars: {bars}, crosses {options.crosses}"
+    return f"[bold]BQX ML[/]  {options.sizes}\nBars: {bars}, crosses {options.crosses}"
 
 
 def _tasks_beside(source: Path, options: Options, state: State) -> list[Beside]:
@@ -110,10 +109,9 @@ def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
 
 def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console: Console) -> str:
     """The run to follow: a new one, or one of the same options that is at work already."""
-    unfinished = airflow.runs(PIPELINE, STATES_AT_WORK)
     if fresh:
-        _give_up(airflow, unfinished)
-        unfinished = []
+        _give_up(airflow)
+    unfinished = airflow.runs(PIPELINE, STATES_AT_WORK)
     for run in unfinished:
         if run["conf"] != conf:
             raise BqxError(
@@ -125,21 +123,18 @@ def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console:
     return airflow.trigger(PIPELINE, conf)
 
 
-def _give_up(airflow: Airflow, runs: list[dict[str, Any]]) -> None:
-    """Fail runs whose workers ended with an earlier stack, with the runs they triggered."""
-    for run in runs:
-        phases = [task["task_id"] for task in airflow.tasks(PIPELINE, run["dag_run_id"])]
-        airflow.fail(PIPELINE, run["dag_run_id"])
-        for phase in phases:
-            for child in airflow.runs(f"bqx_{phase}", STATES_AT_WORK):
-                airflow.fail(child["dag_id"], child["dag_run_id"])
+def _give_up(airflow: Airflow) -> None:
+    """Fail the runs whose workers ended with an earlier stack: new ones would wait behind them."""
+    for dag in airflow.dags():
+        if dag["timetable_summary"] is None:
+            for run in airflow.runs(dag["dag_id"], STATES_AT_WORK):
+                airflow.fail(dag["dag_id"], run["dag_run_id"])
 
 
 def _leave(stack: Stack, console: Console, was_up: bool) -> None:
     if was_up:
-        console.print(
-            f"Airflow goes on at http://127.0.0.1:{stack.port}. End it with make stop.", soft_wrap=True
-        )
+        rest = f"Airflow goes on at http://127.0.0.1:{stack.port}." if stack.is_up else "The rest goes on."
+        console.print(f"{rest} End it with make stop.", soft_wrap=True)
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running

@@ -105,6 +105,12 @@ class Options:
             port=_number("PORT", text["port"], 1024, 65535) if "port" in text else None,
         )
 
+    @property
+    def sizes(self) -> str:
+        """The sizes of the run, to be shown beside its results."""
+        days = f"{self.first_day or 'first bar'} up to {self.end_day or 'last bar'}"
+        return f"profile {self.profile}, {len(self.pairs)} pairs, {days}, {self.workers} workers"
+
     def conf(self, source: Path) -> dict[str, Any]:
         """The params of `bqx_pipeline` for bars in a folder."""
         return {

@@ -75,6 +75,8 @@ def server_settings(*, durable: bool) -> dict[str, str]:
         "max_parallel_maintenance_workers": "0",
         "autovacuum_max_workers": "1",
         "autovacuum_naptime": "5min",
+        "autovacuum_vacuum_insert_threshold": "-1",
+        "default_statistics_target": "10",
         "log_checkpoints": "off",
         "timezone": "UTC",
         "log_timezone": "UTC",

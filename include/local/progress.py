@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 DONE = frozenset({"success", "skipped"})
 FAILED = frozenset({"failed", "upstream_failed"})
-GROUP = "pairs."  # the task group that is mapped over the pairs
+PIPELINE = "bqx_pipeline"  # triggers the others; what fails there failed in one of them
+GROUPS = ("pairs.", "last.")  # the task groups that are mapped over the pairs
 
 
 class Task(NamedTuple):
@@ -59,7 +60,7 @@ class Task(NamedTuple):
     @property
     def is_per_pair(self) -> bool:
         """True for work that is done once per pair."""
-        return self.name.startswith(GROUP)
+        return self.name.startswith(GROUPS)
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Stage:
     def title(self) -> str:
         """Name for people: ``pairs.s1_6_10_technical_idx.build`` is ``features 1.6.10 technical_idx``."""
         phase = self.dag.removeprefix("bqx_")
-        step = self.name.removeprefix(GROUP).removesuffix(".build")
+        step = self.name.split(".", 1)[-1].removesuffix(".build")
         match = re.fullmatch(r"s(\d+(?:_\d+)*)_(\D.*)", step)
         return f"{phase} {match[1].replace('_', '.')} {match[2]}" if match else f"{phase} {step}"
 
@@ -146,7 +147,9 @@ class Progress:
     def failures(self) -> list[Task]:
         """Tasks that failed themselves; those that failed because of them are left out."""
         tasks = [task for stage in self.stages for task in stage.tasks] + list(self.other_failures)
-        return [task for task in tasks if task.state == "failed"]
+        failed = [task for task in tasks if task.state == "failed"]
+        inner = [task for task in failed if task.dag != PIPELINE]
+        return inner or failed
 
     @property
     def rate(self) -> float:

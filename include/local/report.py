@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def summary(
         states: final state by DAG id.
         seconds: how long everything took, start of the stack included.
     """
-    view = Table("stage", title=f"Profile {options.profile}, {len(options.pairs)} pairs")
+    view = Table("stage", title=options.sizes)
     for heading in ("pairs", "failed", "rows", "seconds"):
         view.add_column(heading, justify="right")
     for stage in progress.stages:
@@ -56,7 +57,7 @@ def failures(console: Console, airflow: Airflow, failed: Sequence[Task]) -> None
         pair = f", pair {task.pair or task.place}" if task.place >= 0 else ""
         for text in (
             f"Failed: {task.dag}, {task.name}{pair}",
-            f"  {reason or 'it left no error in its log'}",
+            textwrap.indent(reason or "it left no error in its log", "  "),
             f"  To heal: mend the cause, open {airflow.url}/dags/{task.dag}/runs/{task.run}, "
             "select this task and clear it with its downstream tasks. Or just make run again.",
         ):

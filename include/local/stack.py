@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -154,7 +155,8 @@ class Stack:
         processes = self.processes
         if processes:
             end(list(processes.values()), patience=GRACE)
-            self._record({}, self.port, version="")
+            with contextlib.suppress(OSError):  # on a full disk; a record of dead processes does no harm
+                self._record({}, self.port, version="")
 
     def _migrate(self, variables: dict[str, str]) -> None:
         """Create or upgrade Airflow's tables, once per version of Airflow."""

@@ -10,7 +10,7 @@ import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +141,8 @@ class State:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise Locked(self.root, self.holder()) from error
-            _write_private(self.run / "holder.json", json.dumps(Identity.of(os.getpid())))
+            with suppress(OSError):  # stop must work on a full disk
+                _write_private(self.run / "holder.json", json.dumps(Identity.of(os.getpid())))
             yield
 
     def holder(self) -> Identity | None:

@@ -14,7 +14,7 @@ class FakeAirflow:
     """Answers from plain dictionaries and remembers what it was asked.
 
     Attributes:
-        answers: body by "METHOD path".
+        answers: body, or a function that makes it, by "METHOD path".
         asked: every request, with its parameters.
         broken: how many of the next requests fail on the way.
     """
@@ -40,6 +40,8 @@ class FakeAirflow:
         if key not in self.answers:
             return httpx.Response(404, json={"detail": "not found"})
         answer = self.answers[key]
+        if callable(answer):
+            answer = answer(key)
         if isinstance(answer, list):  # one page after the other
             offset, limit = int(request.url.params["offset"]), int(request.url.params["limit"])
             name = request.url.path.rpartition("/")[2]

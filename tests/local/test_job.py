@@ -10,10 +10,9 @@ from rich.console import Console
 
 from include.errors import BqxError
 from include.local import report
-from include.local.follow import PIPELINE
 from include.local.job import _start_or_join
-from include.local.progress import Task
-from tests.local.fake_airflow import FakeAirflow, instance
+from include.local.progress import PIPELINE, Task
+from tests.local.fake_airflow import FakeAirflow
 
 RUNS = f"GET /api/v2/dags/{PIPELINE}/dagRuns"
 START = f"POST /api/v2/dags/{PIPELINE}/dagRuns"
@@ -50,26 +49,32 @@ def test_a_run_of_other_options_is_in_the_way(console: Console) -> None:
     assert START not in fake.paths()
 
 
-def test_runs_of_an_earlier_stack_are_given_up_with_their_children(console: Console) -> None:
-    child = "/api/v2/dags/bqx_load/dagRuns"
+def test_runs_of_an_earlier_stack_are_given_up_those_with_a_schedule_are_not(console: Console) -> None:
+    schedules = {PIPELINE: None, "bqx_load": None, "bqx_sync": "*/5 * * * *"}
     fake = FakeAirflow(
         {
-            RUNS: [at_work(CONF)],
-            START: {"dag_run_id": "new"},
-            f"GET /api/v2/dags/{PIPELINE}/dagRuns/old/taskInstances": [
-                instance(PIPELINE, "old", "load", "deferred")
+            "GET /api/v2/dags": [
+                {"dag_id": dag, "timetable_summary": when} for dag, when in schedules.items()
             ],
-            f"PATCH /api/v2/dags/{PIPELINE}/dagRuns/old": {},
-            f"GET {child}": [{"dag_id": "bqx_load", "dag_run_id": "child"}],
-            f"PATCH {child}/child": {},
+            RUNS: [at_work({"pairs": ["usdjpy"]})],
+            START: {"dag_run_id": "new"},
         }
     )
+    for dag in ("bqx_load", "bqx_sync"):
+        fake.answers[f"GET /api/v2/dags/{dag}/dagRuns"] = [{"dag_id": dag, "dag_run_id": "child"}]
+
+    def forget(path: str) -> dict[str, Any]:
+        fake.answers[RUNS] = []
+        return {}
+
+    fake.answers[f"PATCH /api/v2/dags/{PIPELINE}/dagRuns/old"] = forget
+    fake.answers["PATCH /api/v2/dags/bqx_load/dagRuns/child"] = {}
     with fake.client() as airflow:
         assert _start_or_join(airflow, CONF, fresh=True, console=console) == "new"
     changed = [(path, body) for path, _, body in fake.asked if path.startswith("PATCH")]
     assert changed == [
         (f"PATCH /api/v2/dags/{PIPELINE}/dagRuns/old", {"state": "failed"}),
-        (f"PATCH {child}/child", {"state": "failed"}),
+        ("PATCH /api/v2/dags/bqx_load/dagRuns/child", {"state": "failed"}),
     ]
 
 

@@ -61,6 +61,13 @@ def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
     assert one.market(tmp_path) != other.market(tmp_path)
 
 
+def test_sizes_are_told() -> None:
+    assert (
+        Options.of({"pairs": "eurusd"}).sizes
+        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-15, 4 workers"
+    )
+
+
 def test_full_is_larger_than_demo() -> None:
     def length(profile: str) -> int:
         options = Options.of({"profile": profile})

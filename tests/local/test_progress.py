@@ -67,6 +67,12 @@ def test_only_what_failed_itself_is_a_failure() -> None:
     assert [found.name for found in progress.failures] == [BUILD, "coverage"]
 
 
+def test_the_pipeline_is_blamed_only_if_nothing_else_is() -> None:
+    outer = Task("bqx_pipeline", "run", "load", -1, "", "failed", 1, START, 1.0)
+    assert look([outer]).failures == [outer]
+    assert look([outer, task("failed")]).failures == [task("failed")]
+
+
 def test_rows_per_second_count_from_the_first_start() -> None:
     tasks = [task("success", rows=3_000, seconds=20), task("running", place=1, after=5)]
     assert look(tasks, after=30).rate == pytest.approx(100)
