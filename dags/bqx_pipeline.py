@@ -45,7 +45,7 @@ def bqx_pipeline() -> None:
                 conf={name: f"{{{{ params.{name} }}}}" for name in ("pairs", *params)},
                 wait_for_completion=True,
                 deferrable=True,
-                poke_interval=5,
+                poke_interval=2,
             )
             for phase, (dag_id, params) in PHASES.items()
         )

@@ -1,0 +1,41 @@
+"""Built tables for tests of the gate: made once per module, copied per test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import sql
+
+from include.features.bars import Bars
+from include.local.postgres import Postgres
+from include.storage.build import build
+from tests.include.storage.samples import store
+
+PAIR = "eurusd"
+
+
+@contextmanager
+def built(postgres: Postgres, name: str, bars: Bars, families: tuple[str, ...]) -> Iterator[str]:
+    """A database with the bars and the families of `PAIR`; yields its name."""
+    postgres.create_database(name)
+    store(postgres.url(name), PAIR, bars)
+    build(postgres.url(name), PAIR, families)
+    yield name
+    _drop(postgres, name)
+
+
+@contextmanager
+def copy_of(postgres: Postgres, template: str, name: str) -> Iterator[str]:
+    """A copy of a database; yields its URL."""
+    with postgres.connect() as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    yield postgres.url(name)
+    _drop(postgres, name)
+
+
+def _drop(postgres: Postgres, name: str) -> None:
+    with postgres.connect() as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
