@@ -32,7 +32,7 @@ class Profile:
 
 
 PROFILES = {
-    "demo": Profile(date(2024, 7, 1), date(2024, 8, 15)),
+    "demo": Profile(date(2024, 7, 1), date(2024, 8, 1)),
     "full": Profile(date(2023, 10, 1), date(2024, 7, 1)),
 }
 

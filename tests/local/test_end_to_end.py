@@ -19,6 +19,7 @@ from include.local.airflow import ROOT
 from include.local.processes import Identity, send, session_members, tail, wait_gone
 from include.local.stack import Stack
 from include.local.state import State
+from tests.browser.airflow_ui import AirflowUI, browser_page, chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -111,6 +112,28 @@ def test_a_second_run_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
     cells = [line.split("│")[4].strip() for line in done.stdout.splitlines() if "2/2" in line and "│" in line]
     assert cells
     assert set(cells) == {"0"}
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium (Debian package chromium)")
+def test_the_trigger_form_builds_the_pairs_that_were_chosen(stack: Stack) -> None:
+    with stack.api() as airflow, browser_page() as page:
+        known = {run["dag_run_id"] for run in airflow.runs("bqx_features", ("success",))}
+        ui = AirflowUI(page, f"http://127.0.0.1:{stack.port}")
+        form = ui.open_form("bqx_features")
+        ui.choose(form, "pairs", ["usdjpy"])
+        ui.submit(form)
+        deadline = time.monotonic() + 240
+        while not (
+            new := [r for r in airflow.runs("bqx_features", ("success",)) if r["dag_run_id"] not in known]
+        ):
+            assert time.monotonic() < deadline, airflow.runs("bqx_features", ("failed", "running", "queued"))
+            time.sleep(1)
+        built = [
+            task for task in airflow.tasks("bqx_features", new[0]["dag_run_id"]) if task["map_index"] >= 0
+        ]
+    assert {task["rendered_map_index"] for task in built} == {"usdjpy"}, (
+        "the pair's name is shown on each task"
+    )
 
 
 def test_a_failing_run_says_which_file_and_how_to_heal(stack: Stack, tmp_path: Path) -> None:

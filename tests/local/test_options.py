@@ -64,7 +64,7 @@ def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
 def test_sizes_are_told() -> None:
     assert (
         Options.of({"pairs": "eurusd"}).sizes
-        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-15, 4 workers"
+        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers"
     )
 
 
