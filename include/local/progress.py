@@ -140,7 +140,9 @@ class Progress:
         for stage in stages.values():
             expanded = [task for task in stage.tasks if task.place >= 0]
             stage.pairs = len(expanded) or pairs
-        ordered = sorted(stages.values(), key=lambda stage: (dags[stage.dag], _natural(stage.name)))
+        ordered = sorted(
+            stages.values(), key=lambda stage: (dags[stage.dag], _natural(stage.name.split(".", 1)[-1]))
+        )
         return cls(tuple(ordered), tuple(others), now)
 
     @property
