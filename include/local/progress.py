@@ -76,9 +76,13 @@ class Stage:
     def title(self) -> str:
         """Name for people: ``pairs.s1_6_10_technical_idx.build`` is ``features 1.6.10 technical_idx``."""
         phase = self.dag.removeprefix("bqx_")
-        step = self.name.split(".", 1)[-1].removesuffix(".build")
-        match = re.fullmatch(r"s(\d+(?:_\d+)*)_(\D.*)", step)
-        return f"{phase} {match[1].replace('_', '.')} {match[2]}" if match else f"{phase} {step}"
+        match = re.fullmatch(r"s(\d+(?:_\d+)*)_(\D.*)", self.step)
+        return f"{phase} {match[1].replace('_', '.')} {match[2]}" if match else f"{phase} {self.step}"
+
+    @property
+    def step(self) -> str:
+        """Name without the mapped group around it and the task inside."""
+        return self.name.split(".", 1)[-1].removesuffix(".build")
 
     @property
     def done(self) -> int:
