@@ -25,8 +25,8 @@ FOLDER = Path(__file__).resolve().parent
 DAG = "bqx_features"
 KEPT, BROKEN = "eurusd", "gbpusd"
 RUNNING = ["audusd", "eurusd", "gbpusd", "nzdusd", "usdcad", "usdchf", "usdjpy"]
-BREAK = f"ALTER TABLE bqx.m1_{BROKEN} RENAME COLUMN high TO broken"
-MEND = f"ALTER TABLE bqx.m1_{BROKEN} RENAME COLUMN broken TO high"
+BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} RENAME COLUMN rsi_14 TO broken"
+MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} RENAME COLUMN broken TO rsi_14"
 
 
 class Api:
