@@ -13,7 +13,10 @@ from include.local import account
 from include.local.account import NOBODY, wrapper
 from include.local.postgres import Postgres, binaries
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="runs as root only: PostgreSQL refuses root, a normal user needs no other account",
+)
 PROGRAM = binaries() / "postgres"
 
 
@@ -35,7 +38,9 @@ def private(tmp_path: Path) -> Path:
     return parent / "server"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="a normal user stays who they are")
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="runs as a normal user only: checks that no other account is used; this is root"
+)
 def test_a_normal_user_needs_no_wrapper(tmp_path: Path) -> None:
     assert wrapper(tmp_path, PROGRAM) == ()
 
