@@ -6,11 +6,12 @@ the new one, never half of it.
 
 1. **select** lists the pairs; **shared** computes once what the correlations of all pairs read.
 2. **pairs.s1_6_10 ... s1_6_16**, then **pairs.s2_1_base**, for every pair at once, bounded by the pool
-   `bqx_builds`.
+   `bqx_builds`. Each ends with its quality gate: what was really written is compared with the bars and the
+   catalogue. A gate that finds something fails the stage and names its report.
 3. **last.s1_6_17_correlation_bqx** starts when every pair's other stages have ended. A pair that failed
    before is left out.
 4. **coverage** counts every key and compares the families of each pair. It fails the run, naming the
-   pairs, when something is missing.
+   pairs, when something is missing or failed. **clean_up** removes reports of old runs and says which.
 
 One pair that fails leaves the others finished. Mend the cause, then clear that pair's tasks with
 downstream: months that are right are not built again.
@@ -27,7 +28,9 @@ from typing import Any
 from airflow.sdk import Asset, Param, chain, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 from bqx.connections import database_url
+from bqx.reports import reports_folder
 from bqx.retries import no_retry_for
+from bqx.running import failed_in_group, run_id
 
 from include import settings
 from include.pairs import PAIRS
@@ -35,8 +38,8 @@ from include.pairs import PAIRS
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.FEATURE_PARAMS | {"dry_run": settings.DRY_RUN}
 
 
-def build_task(stage: settings.Stage, **operator: Any) -> Any:
-    """The task that builds a stage for one pair."""
+def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
+    """The task group of a stage for one pair."""
 
     @task(
         map_index_template="{{ pair }}",
@@ -45,29 +48,27 @@ def build_task(stage: settings.Stage, **operator: Any) -> Any:
         **operator,
     )
     def build(pair: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Build the families of this stage for one pair."""
-        from include.storage.build import build
+        """Build the families of this stage for one pair, then check what was written."""
+        from include.quality.stage import build_stage
         from include.storage.coverage import gaps_of
 
         get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
         url, months = database_url(settings.CONNECTION), params["months"] or ()
-        families = [family for family in stage.families if family in params["families"]]
+        families = stage.wanted(params["families"])
         if not families:
             raise AirflowSkipException("None of this stage's families was asked for.")
         before = [family for family in stage.after if family in params["families"]]
-        if before and not params["dry_run"] and (gaps := gaps_of(url, pair, before, months)):
-            raise AirflowSkipException(f"Left out, its other stages are not complete. {' '.join(gaps)}")
-        return build(url, pair, families, months, rebuild=params["rebuild"], dry_run=params["dry_run"])
-
-    return build
-
-
-def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
-    """The task group of a stage for one pair."""
+        if before and not params["dry_run"]:
+            failed = failed_in_group("pairs", params["pairs"]).get(pair)
+            if faults := failed or gaps_of(url, pair, before, months):
+                raise AirflowSkipException(f"Left out, its other stages are not right: {' '.join(faults)}")
+        options = {name: params[name] for name in ("rebuild", "dry_run")}
+        kept = {"reports": reports_folder(settings.REPORTS_VARIABLE), "run_label": run_id()}
+        return build_stage(url, pair, families, months, **options, **kept)
 
     @task_group(group_id=stage.group, tooltip=stage.title)
     def group(pair: str) -> None:
-        build_task(stage, **operator)(pair)
+        build(pair)
 
     return group(pair)
 
@@ -126,12 +127,24 @@ def bqx_features() -> None:
         from include.storage.coverage import check_coverage
 
         url, months = database_url(settings.CONNECTION), params["months"] or ()
-        left_out = (shared_result or {}).get("left_out", {})
-        return {} if params["dry_run"] else check_coverage(url, pairs, params["families"], months, left_out)
+        known = {
+            "left_out": (shared_result or {}).get("left_out", {}),
+            "failed": failed_in_group("pairs", pairs) | failed_in_group("last", pairs),
+        }
+        return {} if params["dry_run"] else check_coverage(url, pairs, params["families"], months, **known)
+
+    @task(trigger_rule="all_done")
+    def clean_up(params: dict[str, Any]) -> dict[str, Any]:
+        """Remove reports of old runs and leftovers of killed builds; say which."""
+        from include.quality.retention import clean_up
+
+        url, reports = database_url(settings.CONNECTION), reports_folder(settings.REPORTS_VARIABLE)
+        return clean_up(url, reports, params["keep_runs"], dry_run=params["dry_run"])
 
     pairs = select()
     chain(pairs, shared_done)
-    chain(pairs_group.expand(pair=pairs), last_group.expand(pair=pairs), coverage(pairs, shared_done))
+    last = last_group.expand(pair=pairs)
+    chain(pairs_group.expand(pair=pairs), last, [coverage(pairs, shared_done), clean_up()])
 
 
 bqx_features()

@@ -49,3 +49,11 @@ class Incomplete(BqxError):
 
 class QualityError(BqxError):
     """Tables were written, but what is in them is not what it must be."""
+
+
+class MigrationRefused(BqxError):
+    """A migration cannot begin, or what it found is not what was approved; nothing was renamed."""
+
+
+class MigrationFailed(BqxError):
+    """After a migration something is not as it was before; names can be taken back."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 CONNECTION = "bqx_postgres"
+REPORTS_VARIABLE = "bqx_reports"  # Airflow Variable: folder in which reports are kept, a folder per run
 BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default
 
 
@@ -25,6 +26,10 @@ class Stage(NamedTuple):
     families: tuple[str, ...]
     title: str
     after: tuple[str, ...] = ()
+
+    def wanted(self, families: Collection[str]) -> list[str]:
+        """The stage's families that are among those asked for."""
+        return [family for family in self.families if family in families]
 
 
 # The idx twins and both regressions have no stage of their own in the plan: they belong to 2.1.
@@ -78,7 +83,16 @@ DEFAULT_ARGS: dict[str, Any] = {
 # Errors that a retry cannot mend: what was asked for is wrong, a person has to act.
 FINAL_ERRORS = tuple(
     f"include.errors.{name}"
-    for name in ("BadInput", "BadParameter", "SchemaMismatch", "MissingInput", "Incomplete")
+    for name in (
+        "BadInput",
+        "BadParameter",
+        "Incomplete",
+        "MigrationFailed",
+        "MigrationRefused",
+        "MissingInput",
+        "QualityError",
+        "SchemaMismatch",
+    )
 )
 
 
@@ -167,6 +181,13 @@ FEATURE_PARAMS: dict[str, dict[str, Any]] = {
         "type": "boolean",
         "title": "Rebuild",
         "description": "Build months again that are already right.",
+    },
+    "keep_runs": {
+        "default": 20,
+        "type": "integer",
+        "minimum": 1,
+        "title": "Reports to keep",
+        "description": "Reports of older runs are removed.",
     },
 }
 

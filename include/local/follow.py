@@ -68,9 +68,8 @@ class Follower:
         if task.state != "success" or not task.is_per_pair:
             return task
         if known and known.rows is not None and known.attempt == task.attempt:
-            return task._replace(rows=known.rows)
-        said = self._airflow.xcom(answer)
-        return task._replace(rows=said.get("rows", 0) if isinstance(said, dict) else 0)
+            return task._replace(rows=known.rows, gate=known.gate)
+        return task.saying(self._airflow.xcom(answer))
 
     def _keep(self, task: Task) -> None:
         self._tasks[task.dag, task.name, task.place] = task

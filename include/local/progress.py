@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ class Task(NamedTuple):
         started: when it started, or None.
         seconds: how long it ran, 0 if it has not ended.
         rows: rows it wrote, None if it has not said.
+        gate: what the quality gate of its stage said, None if there was none.
     """
 
     dag: str
@@ -40,6 +41,7 @@ class Task(NamedTuple):
     started: datetime | None
     seconds: float
     rows: int | None = None
+    gate: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Task:
@@ -61,6 +63,11 @@ class Task(NamedTuple):
     def is_per_pair(self) -> bool:
         """True for work that is done once per pair."""
         return self.name.startswith(GROUPS)
+
+    def saying(self, said: Any) -> Task:
+        """The task with what it left in its XCom."""
+        said = said if isinstance(said, dict) else {}
+        return self._replace(rows=said.get("rows", 0), gate=said.get("gate"))
 
 
 @dataclass
@@ -156,6 +163,11 @@ class Progress:
         failed = [task for task in tasks if task.state == "failed"]
         inner = [task for task in failed if task.dag != PIPELINE]
         return inner or failed
+
+    @property
+    def gates(self) -> list[Mapping[str, Any]]:
+        """What the quality gates that found nothing said."""
+        return [task.gate for stage in self.stages for task in stage.tasks if task.gate is not None]
 
     @property
     def rate(self) -> float:

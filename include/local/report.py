@@ -38,8 +38,24 @@ def summary(
             stage.title, f"{stage.done}/{stage.pairs}", str(stage.failed or ""), f"{stage.rows:,}", took
         )
     console.print(view)
+    if progress.gates:
+        console.print(_gates(progress), soft_wrap=True)
     outcomes = ", ".join(f"{dag} {state}" for dag, state in states.items())
     console.print(f"{outcomes}; {clock(seconds)} in all", soft_wrap=True)
+
+
+def _gates(progress: Progress) -> str:
+    """How many gates found nothing wrong, and what they found absent in the source, each input once."""
+    gates = progress.gates
+    by_input: dict[str, list[str]] = {}
+    for pair, _, words in sorted({text.partition(": ") for gate in gates for text in gate["absent_inputs"]}):
+        by_input.setdefault(words, []).append(pair)
+    partitions = sum(gate["partitions"] for gate in gates)
+    lines = [f"Quality gates: {len(gates)} passed, {partitions:,} partitions checked"]
+    for words, pairs in by_input.items():
+        named = ", ".join(pairs[:SHOWN]) + (f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")
+        lines.append(f"  absent, its columns are NULL: {words} ({named})")
+    return "\n".join(lines)
 
 
 def failures(console: Console, airflow: Airflow, failed: Sequence[Task]) -> None:
@@ -72,6 +88,7 @@ def addresses(console: Console, stack: Stack) -> None:
     where = "" if root == Path(".local").absolute() else f" STATE={root}"
     console.print(
         f"UI        http://127.0.0.1:{stack.port}  (on this machine only, no password)\n"
+        f"Reports   {stack.state.reports}\n"
         f"Database  source {stack.state.env}; psql $BQX_DATABASE_URL\n"
         f"Stop      make stop{where}",
         markup=False,

@@ -18,6 +18,7 @@ MODULES = (
     "airflow.providers.postgres.hooks.postgres",
     "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.trigger_dagrun",
+    "great_expectations",
     "numba",
     "numpy",
     "pandas",

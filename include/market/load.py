@@ -161,7 +161,7 @@ def _write_month(
             return 0
         rows = encode(bars.ts, m1_columns(bars, rate, price_side, derived=derived), target.columns)
         keep = Kept(int(bars.ts[0]), int(bars.ts[-1]))
-        count = replace_month(connection, target, month, rows, keep=keep)
+        count = replace_month(connection, target, month, rows, keep=keep).rows
         seconds = time.monotonic() - started
         record_build(connection, target.name, month, rows=count, input_hash=fingerprint, seconds=seconds)
     log.info("%s %s: %s bars in %.2f s", target.name, month, f"{count:,}", seconds)

@@ -107,7 +107,8 @@ class Inspection:
 
     @property
     def _stage(self) -> settings.Stage | None:
-        same = (stage for stage in settings.STAGES if set(stage.families) == set(self.families))
+        stages = (*settings.STAGES, settings.LAST_STAGE)
+        same = (stage for stage in stages if set(stage.families) == set(self.families))
         return next(same, None)
 
     @property

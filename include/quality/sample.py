@@ -6,12 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import sql
 
-from include.names import to_datetime
-from include.storage.arrays import array_cursor
 from include.storage.chunks import Chunk, columns_of_chunk, lookback_of
-from include.storage.connection import Connection, qualified, statement
 from include.storage.copying import FloatArray, MinuteArray
 from include.storage.tables import Table
 
@@ -35,23 +31,6 @@ class Difference(NamedTuple):
     stored: float
     expected: float
     guess: str
-
-
-def read_rows(
-    connection: Connection, table: Table, first: int, end: int
-) -> tuple[MinuteArray, dict[str, FloatArray]]:
-    """Rows of a half-open range of minutes in time order, NULL as NaN."""
-    columns = sql.SQL(",\n    ").join(
-        sql.SQL("array_agg(coalesce({}::FLOAT8, 'NaN'))").format(sql.Identifier(name))
-        for name in table.columns
-    )
-    query = statement("quality/read_arrays", table=qualified(table.name), columns=columns)
-    with array_cursor(connection) as cursor:
-        cursor.execute(query, {"first": to_datetime(first), "end": to_datetime(end)})
-        row = cursor.fetchone()
-    assert row is not None
-    ts, *values = (np.empty(0) if column is None else column for column in row)
-    return ts.astype(np.int64), dict(zip(table.columns, values, strict=True))
 
 
 def recompute(chunk: Chunk, table: Table) -> dict[str, FloatArray]:

@@ -15,8 +15,8 @@ from psycopg import sql
 from include.errors import MissingInput, SchemaMismatch
 from include.features.bars import Bars
 from include.names import SCHEMA, Month, table, to_datetime, to_minute
+from include.storage.arrays import read_arrays
 from include.storage.connection import Connection, qualified, statement
-from include.storage.copying import decode
 from include.storage.schema import columns_of
 
 _FIELDS = ("open", "high", "low", "close", "volume", "spread")
@@ -76,9 +76,7 @@ def read_bars(connection: Connection, pair: str, first: int, end: int, before: i
     source = _source(connection, pair)
     query = statement("bars/read_bars", table=source.table, column=source.column, key=source.key)
     bounds = {"first": source.moment(first), "end": source.moment(end), "before": before}
-    with connection.cursor() as cursor, cursor.copy(query, bounds) as stream:
-        data = b"".join(stream)
-    ts, columns = decode(data, _FIELDS)
+    ts, columns = read_arrays(connection, query, bounds, _FIELDS)
     return Bars(ts=ts, **columns)
 
 

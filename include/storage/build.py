@@ -41,6 +41,7 @@ class MonthBuild(NamedTuple):
     month: Month
     rows: int
     built: bool
+    legacy_rows_aside: int = 0
 
 
 def build(
@@ -63,7 +64,8 @@ def build(
         dry_run: say what would be built, write nothing.
 
     Returns:
-        Plain values: pair, families, months built, months already right, rows written, seconds.
+        Plain values: pair, families, months built, months already right, rows written, seconds, and
+        legacy rows that were moved beside their table because their minute has no bar.
 
     Raises:
         MissingInput: the pair has no bars or no baseline.
@@ -85,12 +87,13 @@ def build(
 
 
 def summary(results: Sequence[MonthBuild], started: float) -> dict[str, object]:
-    """Months built and already right, rows written and seconds since `started`, as plain values."""
+    """Months built and already right, rows written and set aside, seconds since `started`: plain values."""
     built = [result for result in results if result.built]
     return {
         "built": len(built),
         "already_right": len(results) - len(built),
         "rows": sum(result.rows for result in built),
+        "legacy_rows_aside": sum(result.legacy_rows_aside for result in built),
         "seconds": round(time.monotonic() - started, 2),
     }
 
@@ -187,11 +190,13 @@ def write_month(
         lock_month(connection, table.name, month)
         if not rebuild and _is_right(connection, table, month, fingerprint):
             return MonthBuild(table.name, month, 0, built=False)
-        count = replace_month(connection, table, month, rows())
+        count, aside = replace_month(connection, table, month, rows())
         seconds = time.monotonic() - started
         record_build(connection, table.name, month, rows=count, input_hash=fingerprint, seconds=seconds)
     log.info("%s %s: %s rows in %.2f s", table.name, month, f"{count:,}", seconds)
-    return MonthBuild(table.name, month, count, built=True)
+    if aside:
+        log.info("%s %s: %s legacy rows without a bar moved aside", table.name, month, f"{aside:,}")
+    return MonthBuild(table.name, month, count, built=True, legacy_rows_aside=aside)
 
 
 def _is_right(connection: Connection, table: Table, month: Month, fingerprint: str) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from psycopg import sql
 
 from include import features
 from include.features.bqx import bqx_columns
@@ -19,10 +18,11 @@ from include.features.engine import compute
 from include.features.grid import Grid, make_grid
 from include.features.series import Series
 from include.features.shared import SHARED_COLUMNS, Shared
-from include.names import Month, to_datetime
+from include.names import Month
+from include.storage.arrays import read_rows
 from include.storage.bars import price_side_of, read_bars
-from include.storage.connection import Connection, qualified, statement
-from include.storage.copying import FloatArray, MinuteArray, decode
+from include.storage.connection import Connection
+from include.storage.copying import FloatArray, MinuteArray
 from include.storage.log import baseline_of, watermark
 from include.storage.schema import columns_of
 from include.storage.tables import SHARED, Table
@@ -106,13 +106,8 @@ def with_shared(connection: Connection, chunk: Chunk) -> Chunk:
     """The chunk with what all pairs share over its minutes; nothing is shared before that was built."""
     if not len(chunk.grid) or not columns_of(connection, SHARED):
         return chunk._replace(shared=Shared(np.empty(0, np.int64), _no_rows()))
-    columns = sql.SQL(",\n        ").join(
-        sql.SQL("coalesce({}::FLOAT8, 'NaN')").format(sql.Identifier(name)) for name in SHARED_COLUMNS
-    )
-    query = statement("bars/read_rows", table=qualified(SHARED), columns=columns)
-    bounds = {"first": to_datetime(int(chunk.grid.ts[0])), "end": to_datetime(int(chunk.grid.ts[-1]) + 1)}
-    with connection.cursor() as cursor, cursor.copy(query, bounds) as stream:
-        ts, values = decode(b"".join(stream), list(SHARED_COLUMNS))
+    first, last = int(chunk.grid.ts[0]), int(chunk.grid.ts[-1])
+    ts, values = read_rows(connection, SHARED, list(SHARED_COLUMNS), first, last + 1)
     return chunk._replace(shared=Shared(ts, values))
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's binary COPY format, to and from NumPy arrays.
+"""Writing: NumPy arrays in PostgreSQL's binary COPY format.
 
 Rows of one COPY have the same fields, so a block of rows is one packed structured array: a
 whole column is encoded by one assignment and no value passes through a Python object. The
@@ -104,29 +104,3 @@ def _without_nulls(rows: NDArray[Any], absent: list[tuple[int, NDArray[np.bool_]
         value_type, offset, *_ = rows.dtype.fields[f"value{i}"]
         kept[null, offset : offset + value_type.itemsize] = False
     return raw[kept].tobytes()
-
-
-def decode(data: bytes, names: Sequence[str]) -> tuple[MinuteArray, dict[str, FloatArray]]:
-    """Read what ``COPY (SELECT ts, float8, ...) TO STDOUT (FORMAT binary)`` sent.
-
-    The query must turn NULL into NaN itself (``coalesce(x, 'NaN')``): then every row has the
-    same width and the answer is read without a loop.
-
-    Returns:
-        epoch minutes, shape (n,), and one float64 array of shape (n,) per name.
-
-    Raises:
-        ValueError: a row holds a NULL or a field of another width.
-    """
-    layout: list[tuple[str, str]] = [("fields", ">i2"), ("ts_length", ">i4"), ("ts", ">i8")]
-    for name in names:
-        layout += [(f"length {name}", ">i4"), (name, ">f8")]
-    dtype = np.dtype(layout)
-    body = len(data) - len(HEADER) - len(TRAILER)
-    if body % dtype.itemsize:
-        raise ValueError("a binary COPY answer has a NULL or a field of unexpected width")
-    rows = np.frombuffer(data, dtype, count=body // dtype.itemsize, offset=len(HEADER))
-    if not (rows["fields"] == len(names) + 1).all():
-        raise ValueError(f"a binary COPY answer does not have {len(names) + 1} fields per row")
-    ts = rows["ts"].astype(np.int64) // _MINUTE + _PG_EPOCH
-    return ts, {name: rows[name].astype(np.float64) for name in names}

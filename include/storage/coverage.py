@@ -25,9 +25,11 @@ def check_coverage(
     pairs: Sequence[str],
     families: Sequence[str],
     months: Sequence[str] = (),
+    *,
     left_out: Mapping[str, str] = MappingProxyType({}),
+    failed: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, int]:
-    """Compare the key sets of all families of each pair, month by month.
+    """Compare the key sets of all families of each pair, month by month, and sum up what failed.
 
     Args:
         url: libpq connection string.
@@ -35,22 +37,28 @@ def check_coverage(
         families: families that must be complete; ``bqx`` is compared too where we built it.
         months: months as ``yyyy-mm``; empty means every month that has bars.
         left_out: pairs that what all pairs share was computed without, and why.
+        failed: failed tasks by pair, quality gates among them.
 
     Returns:
         Rows per pair, the same for every family.
 
     Raises:
-        Incomplete: families of some pairs lack months or differ in their keys; every such pair is named.
+        Incomplete: families of some pairs lack months or differ in their keys, or tasks failed; every
+            such pair is named.
     """
     rows: dict[str, int] = {}
-    gaps: list[str] = []
+    faults: dict[str, list[str]] = {}
     with connect(url) as connection:
         for pair in pairs:
-            gap, rows[pair] = _check_pair(connection, pair, families, months)
-            gaps += gap
-    if gaps:
+            gaps, rows[pair] = _check_pair(connection, pair, families, months)
+            if failed.get(pair):
+                gaps.append(f"{pair}: failed {', '.join(failed[pair])}.")
+            if gaps:
+                faults[pair] = gaps
+    if faults:
+        found = " ".join(text for gaps in faults.values() for text in gaps)
         raise Incomplete(
-            f"{len(gaps)} of {len(pairs)} pairs are not complete. {' '.join(gaps)} Open the failed task of "
+            f"{len(faults)} of {len(pairs)} pairs are not right. {found} Open the failed task of "
             "that pair, mend the cause, then clear its tasks: months that are right are not built again."
             + _about_shared(left_out)
         )

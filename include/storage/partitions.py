@@ -7,21 +7,28 @@ transaction never happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from include.errors import Busy, SchemaMismatch
 from include.names import SCHEMA, Month, partition, to_datetime
+from include.storage import legacy_columns, locks
 from include.storage.connection import Connection, qualified, statement
+from include.storage.legacy_columns import LegacyColumn
 from include.storage.tables import Table
 
-SWAP_LOCK_TIMEOUT = "500ms"  # nobody queues behind our request for longer
 SWAP_PATIENCE = 60.0  # seconds of jittered retries before the build gives up
 BUILD_PATIENCE = "600s"  # a second builder of the same month waits this long for the first
+
+
+class Replaced(NamedTuple):
+    """What a replaced month has: its rows, and legacy rows without a place in it, kept beside the table."""
+
+    rows: int
+    legacy_rows_aside: int
 
 
 class Kept(NamedTuple):
@@ -71,8 +78,10 @@ def lock_month(connection: Connection, table: str, month: Month) -> None:
 
 def replace_month(
     connection: Connection, table: Table, month: Month, rows: Iterable[bytes], *, keep: Kept | None = None
-) -> int:
+) -> Replaced:
     """Write one month and swap it in. Call inside a transaction that holds `lock_month`.
+
+    Columns of the table that are not ours keep their values: see `include.storage.legacy_columns`.
 
     Args:
         connection: an open transaction.
@@ -82,29 +91,55 @@ def replace_month(
         keep: rows of the present month outside this range are carried over (used by bar loads).
 
     Returns:
-        The exact number of rows of the new month.
+        The exact number of rows of the new month, and of legacy rows that have no place in it.
 
     Raises:
         Busy: readers held the table for longer than `SWAP_PATIENCE`.
         SchemaMismatch: a table of the partition's name is in the way.
+        MigrationFailed: legacy values would not survive.
     """
     name = partition(table.name, month)
     staging = f"{name}__build"
-    first, end = (sql.Literal(bound) for bound in _bounds(month))
-    columns = sql.SQL(", ").join(sql.Identifier(column) for column in ("ts_utc", *table.columns))
     present = partition_of(connection, table.name, month)
     _check_name_is_free(connection, table.name, name, present)
+    _create_staging(connection, table.name, month, staging)
+    legacy = legacy_columns.legacy_columns(connection, table)
+    aside = 0
+    if legacy and present is not None and _has_rows(connection, present):
+        count, aside = _write_with_legacy(connection, table, staging, present, legacy, rows, keep)
+    else:
+        legacy_columns.drop_defaults(connection, qualified(staging), legacy)
+        count = _write(connection, table, staging, present, rows, keep)
+        legacy_columns.restore_defaults(connection, qualified(staging), legacy)
+        _add_key(connection, staging)
+    _swap(connection, table.name, month, name, staging, present)
+    return Replaced(count, aside)
 
+
+def _create_staging(connection: Connection, parent: str, month: Month, staging: str) -> None:
+    first, end = (sql.Literal(bound) for bound in _bounds(month))
     connection.execute(
         statement(
             "partitions/create_staging",
             staging=qualified(staging),
-            parent=qualified(table.name),
+            parent=qualified(parent),
             first=first,
             end=end,
         )
     )
-    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(qualified(staging), columns)
+
+
+def _write(
+    connection: Connection,
+    table: Table,
+    target: str,
+    present: str | None,
+    rows: Iterable[bytes],
+    keep: Kept | None,
+) -> int:
+    """Fill an empty table of this transaction with the new rows and those to be kept; their number."""
+    columns = sql.SQL(", ").join(sql.Identifier(column) for column in ("ts_utc", *table.columns))
+    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(qualified(target), columns)
     with connection.cursor() as cursor:
         with cursor.copy(copy) as stream:
             for block in rows:
@@ -114,20 +149,73 @@ def replace_month(
         kept = connection.execute(
             statement(
                 "partitions/keep_rows_outside",
-                staging=qualified(staging),
+                staging=qualified(target),
                 present=qualified(present),
                 columns=columns,
             ),
             {"first": to_datetime(keep.first), "last": to_datetime(keep.last)},
         )
         count += kept.rowcount
+    return count
+
+
+def _write_with_legacy(
+    connection: Connection,
+    table: Table,
+    staging: str,
+    present: str,
+    legacy: Sequence[LegacyColumn],
+    rows: Iterable[bytes],
+    keep: Kept | None,
+) -> Replaced:
+    """Receive the rows in a table of their own, then join them with the legacy values into the month."""
+    computed = f"{staging}_rows"
+    month = legacy_columns.Month(qualified(computed), qualified(staging), qualified(present))
+    connection.execute(
+        statement(
+            "partitions/create_rows",
+            rows=month.rows,
+            parent=qualified(table.name),
+            columns=sql.SQL(", ").join(sql.Identifier(column) for column in ("ts_utc", *table.columns)),
+        )
+    )
+    count = _write(connection, table, computed, present, rows, keep)
+    _exclude_writers(connection, table.name, present)
+    legacy_columns.carry_over(connection, table, month, legacy)
+    connection.execute(sql.SQL("DROP TABLE {}").format(month.rows))
+    _add_key(connection, staging)
+    legacy_columns.check_carried(connection, table, month, legacy)
+    return Replaced(count, legacy_columns.set_aside(connection, table, month, legacy))
+
+
+def _exclude_writers(connection: Connection, parent: str, present: str) -> None:
+    """Let nobody change a legacy value between its copy and the swap; reading goes on."""
+    lock = sql.SQL("LOCK TABLE ONLY {}, ONLY {} IN SHARE MODE").format(qualified(parent), qualified(present))
+    try:
+        for attempt in locks.attempts(SWAP_PATIENCE):
+            with attempt, connection.transaction():
+                locks.limit_waiting(connection)
+                connection.execute(lock)
+                locks.end_limit(connection)
+    except locks.REFUSED as error:
+        raise Busy(
+            f"Somebody has been writing to {SCHEMA}.{parent} for more than {SWAP_PATIENCE:.0f} s, so its "
+            "legacy values could not be carried over. The old month is untouched; end that transaction, "
+            "then clear this task."
+        ) from error
+
+
+def _add_key(connection: Connection, staging: str) -> None:
     connection.execute(
         sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY (ts_utc)").format(
             qualified(staging), sql.Identifier(f"{staging}_pkey")
         )
     )
-    _swap(connection, table.name, month, name, staging, present)
-    return count
+
+
+def _has_rows(connection: Connection, table: str) -> bool:
+    row = connection.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(qualified(table))).fetchone()
+    return row == (True,)
 
 
 def _swap(
@@ -145,16 +233,10 @@ def _swap(
         first=first,
         end=end,
     )
-    attempts = Retrying(
-        retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
-        wait=wait_random_exponential(multiplier=0.2, max=5),
-        stop=stop_after_delay(SWAP_PATIENCE),
-        reraise=True,
-    )
     try:
-        for attempt in attempts:
+        for attempt in locks.attempts(SWAP_PATIENCE):
             with attempt, connection.transaction():
-                connection.execute("SELECT set_config('lock_timeout', %s, true)", [SWAP_LOCK_TIMEOUT])
+                locks.limit_waiting(connection)
                 if present is not None:
                     connection.execute(
                         sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(
@@ -163,11 +245,17 @@ def _swap(
                     )
                     connection.execute(sql.SQL("DROP TABLE {}").format(qualified(present)))
                 connection.execute(attach)
-                connection.execute("SELECT set_config('lock_timeout', '0', true)")
-    except psycopg.errors.LockNotAvailable as error:
+                locks.end_limit(connection)
+    except locks.REFUSED as error:
         raise Busy(
             f"Queries held {SCHEMA}.{parent} for more than {SWAP_PATIENCE:.0f} s, so {month} could not be "
             "swapped in. The old month is untouched; end the long query, then clear this task."
+        ) from error
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise SchemaMismatch(
+            f"A view or another object depends on the partition {SCHEMA}.{present} itself, so it cannot be "
+            f"replaced ({error.diag.message_detail}). The old month is untouched. Let it read "
+            f"{SCHEMA}.{parent} instead, then clear this task."
         ) from error
 
 

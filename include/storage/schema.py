@@ -1,4 +1,8 @@
-"""Creating tables from their definitions, and refusing tables that look different."""
+"""Creating tables from their definitions, and refusing tables that look different.
+
+Feature tables may come from elsewhere: the migration gives them our names, here they get the columns of
+the catalogue. Columns that are not the catalogue's are legacy and stay.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,19 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from include.errors import SchemaMismatch
+from include.errors import Busy, SchemaMismatch
+from include.features.catalogue import STORED
 from include.names import MAX_IDENTIFIER, SCHEMA
+from include.storage import locks
 from include.storage.connection import Connection, qualified, statement
+from include.storage.legacy_columns import legacy_columns
 from include.storage.tables import Table
 
 _DDL_LOCK = "bqx: create tables"
+_MIGRATE = (
+    "Run the DAG bqx_migrate: it renames legacy columns whose names the catalogue uses to legacy_{name}. "
+    "If the table is not a legacy one, rename or drop it."
+)
 
 
 def columns_of(connection: Connection, table: str) -> dict[str, str]:
@@ -21,23 +32,34 @@ def columns_of(connection: Connection, table: str) -> dict[str, str]:
 
 
 def ensure_tables(connection: Connection, tables: Iterable[Table]) -> None:
-    """Create what is missing: schema, base tables, and the given parents (partitioned by month).
+    """Create what is missing: schema, base tables, the given parents (partitioned by month), columns.
 
     Several runs may call this at once. ``CREATE TABLE IF NOT EXISTS`` does not compare columns,
-    so that is done here.
+    so that is done here. A table of a feature family may have further, legacy columns: they are kept,
+    and what it lacks of the catalogue is added, NULL in the rows that are there.
 
     Raises:
-        SchemaMismatch: a table exists with other columns; nothing was created.
+        SchemaMismatch: a table exists with columns that cannot be ours; nothing was created.
+        Busy: queries held a table that lacks columns for longer than `locks.PATIENCE`.
     """
+    incomplete: list[Table] = []
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_DDL_LOCK])
+        _exclude_others(connection)
         connection.execute(statement("schema/create_base_tables"))
         for table in tables:
             present = columns_of(connection, table.name)
             if not present:
                 connection.execute(_create_parent(table))
             elif present != _wanted(table):
-                raise SchemaMismatch(_difference(table, present))
+                _check(connection, table, present)
+                if not _wanted(table).keys() <= present.keys():
+                    incomplete.append(table)
+    for table in incomplete:
+        _complete(connection, table)
+
+
+def _exclude_others(connection: Connection) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_DDL_LOCK])
 
 
 def _wanted(table: Table) -> dict[str, str]:
@@ -61,19 +83,95 @@ def _create_parent(table: Table) -> sql.Composed:
     )
 
 
+def _complete(connection: Connection, table: Table) -> None:
+    """Add the columns that are missing, to the parent and with it to every partition.
+
+    What was built before did not have them: it is forgotten, so that the next build writes it again.
+    """
+    try:
+        for attempt in locks.attempts(locks.PATIENCE):
+            with attempt, connection.transaction():
+                _exclude_others(connection)
+                locks.limit_waiting(connection)
+                _lock_with_partitions(connection, table)
+                present = columns_of(connection, table.name)
+                missing = [name for name in table.columns if name not in present]
+                if missing:
+                    connection.execute(_add_columns(table, missing))
+                    connection.execute("DELETE FROM bqx.build_log WHERE table_name = %s", [table.name])
+                locks.end_limit(connection)
+    except locks.REFUSED as error:
+        raise Busy(
+            f"Queries held {SCHEMA}.{table.name} for more than {locks.PATIENCE:.0f} s, so the columns of the "
+            "catalogue could not be added. Nothing was changed; end the long query, then clear this task."
+        ) from error
+
+
+def _lock_with_partitions(connection: Connection, table: Table) -> None:
+    """Get every lock the change needs, or none: nobody waits for us while we wait for a later one."""
+    connection.execute("SELECT set_config('statement_timeout', %s, true)", [locks.STATEMENT_TIMEOUT])
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(qualified(table.name)))
+    connection.execute("SELECT set_config('statement_timeout', '0', true)")
+
+
+def _add_columns(table: Table, names: Iterable[str]) -> sql.Composed:
+    added = [
+        sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(name), sql.SQL(table.columns[name]))
+        for name in names
+    ]
+    return sql.SQL("ALTER TABLE {} {}").format(qualified(table.name), sql.SQL(", ").join(added))
+
+
+def _check(connection: Connection, table: Table, present: dict[str, str]) -> None:
+    if table.family not in STORED:
+        raise SchemaMismatch(
+            f"{_headline(table, _difference(table, present))} Rename or drop that table, or run the bundle "
+            "version that made it."
+        )
+    changed = _changed(table, present)
+    if "ts_utc" not in present:
+        changed.insert(0, "it has no key ts_utc")
+    if changed:
+        raise SchemaMismatch(f"{_headline(table, _listed('other type:', changed))} {_MIGRATE}")
+    row = connection.execute(statement("schema/describe_key"), {"table": f"{SCHEMA}.{table.name}"}).fetchone()
+    if row != ("RANGE (ts_utc)", "PRIMARY KEY (ts_utc)"):
+        raise SchemaMismatch(
+            f"Table {SCHEMA}.{table.name} must be partitioned by range of ts_utc, its primary key; found: "
+            f"{' and '.join(str(part or 'none') for part in row or ())}. Nothing was changed. Mend it or "
+            "rename it, then run this again."
+        )
+    odd = [one.name for one in legacy_columns(connection, table) if one.required and one.default is None]
+    if odd:
+        raise SchemaMismatch(
+            f"Legacy columns of {SCHEMA}.{table.name} are NOT NULL without a default, new minutes have no "
+            f"value for them: {', '.join(odd[:8])}. Nothing was changed. ALTER TABLE ... ALTER COLUMN ... "
+            "DROP NOT NULL, then run this again."
+        )
+
+
+def _headline(table: Table, detail: str) -> str:
+    return (
+        f"Table {SCHEMA}.{table.name} exists with other columns than this version writes ({detail}). "
+        "Nothing was changed."
+    )
+
+
+def _changed(table: Table, present: dict[str, str]) -> list[str]:
+    return [
+        f"{name} is {present[name]}, should be {kind}"
+        for name, kind in _wanted(table).items()
+        if name in present and present[name] != kind
+    ]
+
+
 def _difference(table: Table, present: dict[str, str]) -> str:
     wanted = _wanted(table)
     missing = [name for name in wanted if name not in present]
     extra = [name for name in present if name not in wanted]
-    changed = [
-        f"{name} is {present[name]}, should be {wanted[name]}"
-        for name in wanted
-        if name in present and present[name] != wanted[name]
-    ]
-    found = (("missing:", missing), ("not ours:", extra), ("other type:", changed))
-    parts = [f"{label} {', '.join(items[:8])}" + " ..." * (len(items) > 8) for label, items in found if items]
-    detail = "; ".join(parts) or "the columns stand in another order"
-    return (
-        f"Table {SCHEMA}.{table.name} exists with other columns than this version writes ({detail}). "
-        "Nothing was changed. Rename or drop that table, or run the bundle version that made it."
-    )
+    found = (("missing:", missing), ("not ours:", extra), ("other type:", _changed(table, present)))
+    parts = [_listed(label, items) for label, items in found if items]
+    return "; ".join(parts) or "the columns stand in another order"
+
+
+def _listed(label: str, items: list[str]) -> str:
+    return f"{label} {', '.join(items[:8])}" + " ..." * (len(items) > 8)

@@ -102,6 +102,7 @@ def test_order_of_the_stages(dagbag) -> None:
     assert set(LAST_STAGE.after) == set(FAMILIES) - {"correlation_bqx"}
     assert last.task_id in dag.get_task("coverage").get_flat_relative_ids(upstream=True)
     assert dag.get_task("coverage").trigger_rule == "all_done"
+    assert not dag.get_task("coverage").downstream_task_ids, "its failure fails the run"
 
 
 def test_order_of_loading(dagbag) -> None:

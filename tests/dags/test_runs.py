@@ -43,9 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(airflow_database, dagbag, database_url: str, monkeypatch: pytest.MonkeyPatch):
+def run(airflow_database, dagbag, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Run a DAG to its end in this process; returns its run."""
     monkeypatch.setenv("AIRFLOW_CONN_BQX_POSTGRES", database_url)
+    monkeypatch.setenv("AIRFLOW_VAR_BQX_REPORTS", str(tmp_path / "reports"))
     number = 0
 
     def run_dag(dag_id: str, **conf):
@@ -89,6 +90,7 @@ def test_load_then_features_then_break_a_pair_and_heal_it(run, folder: Path, db:
     assert found["pairs.s2_1_base.build"] == {"success": 2, "upstream_failed": 1}
     assert found["last.s1_6_17_correlation_bqx.build"] == {"success": 2, "skipped": 1}
     assert found["coverage"] == {"failed": 1}
+    assert found["clean_up"] == {"success": 1}
     assert len(keys(db, "reg_bqx_gbpusd")) == len(keys(db, "bqx_gbpusd")) > 2000
 
     db.execute("ALTER TABLE bqx.m1_eurusd RENAME COLUMN broken TO high")
@@ -133,3 +135,34 @@ def test_only_the_families_asked_for_are_built(run, folder: Path, db: psycopg.Co
     assert tables == {"m1_eurusd", "bqx_eurusd", "technical_idx_eurusd", "reg_bqx_eurusd"}
     assert found["shared"] == {"skipped": 1}
     assert {moment.month for moment in keys(db, "technical_idx_eurusd")} == {2}
+
+
+def test_a_gate_that_finds_something_fails_its_stage_and_leaves_a_report(
+    run, folder: Path, db: psycopg.Connection, tmp_path: Path
+) -> None:
+    asked = {"pairs": ["eurusd", "gbpusd"], "families": ["technical_idx", "correlation_bqx"]}
+    run("bqx_load", source=str(folder), pairs=PAIRS, price_side="bid")
+    assert run("bqx_features", **asked).state == "success"
+    (page,) = tmp_path.glob("reports/*/s1_6_10_technical_idx_eurusd.html")
+    assert "passed" in page.read_text()
+
+    db.execute(
+        "UPDATE bqx.technical_idx_eurusd SET rsi_14 = 50.5 "
+        "WHERE ts_utc = (SELECT ts_utc FROM bqx.technical_idx_eurusd WHERE rsi_14 IS NOT NULL LIMIT 1)"
+    )
+    failed = run("bqx_features", **asked)
+    found = states(failed)
+    assert failed.state == "failed"
+    assert found["pairs.s1_6_10_technical_idx.build"] == {"success": 1, "failed": 1}
+    assert found["last.s1_6_17_correlation_bqx.build"] == {"success": 1, "skipped": 1}
+    (red,) = (
+        page
+        for page in tmp_path.glob("reports/*/s1_6_10_technical_idx_eurusd.html")
+        if "passed" not in page.read_text()
+    )
+    assert "rsi_14" in red.read_text()
+
+    mended = run("bqx_features", **asked, rebuild=True, keep_runs=1)
+    assert mended.state == "success"
+    (kept,) = (tmp_path / "reports").iterdir()
+    assert "passed" in (kept / red.name).read_text(), "the reports of older runs were removed"

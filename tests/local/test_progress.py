@@ -38,6 +38,13 @@ def test_titles_are_for_people() -> None:
     ]
 
 
+def test_what_a_task_said_is_kept() -> None:
+    gate = {"absent_inputs": ["eurusd: source has no volume"], "partitions": 2}
+    found = look([task("success").saying({"rows": 5, "gate": gate}), task("success", place=1).saying(None)])
+    assert found.stages[0].rows == 5
+    assert found.gates == [gate]
+
+
 def test_stages_come_in_the_order_of_the_plan() -> None:
     names = ["pairs.s2_1_base.build", "pairs.s1_6_10_b.build", "pairs.s1_6_9_a.build"]
     titles = [stage.title for stage in look([task(None, name=name) for name in names]).stages]

@@ -1,14 +1,15 @@
--- Real bars of one pair: those of [first, end), and the last %(before)s bars before first.
--- NULL is sent as NaN, so that every row of the binary COPY has the same width.
-COPY (
-    SELECT
-        key,
-        open::FLOAT8,
-        high::FLOAT8,
-        low::FLOAT8,
-        close::FLOAT8,
-        coalesce(volume::FLOAT8, 'NaN') AS volume,
-        coalesce(spread_close::FLOAT8, 'NaN') AS spread
+-- Real bars of one pair: those of [first, end), and the last %(before)s bars before first, in time order.
+-- One array per column; absent volume and spread are sent as NaN.
+SELECT
+    array_agg((date_part('epoch', key) / 60)::BIGINT),
+    array_agg(open::FLOAT8),
+    array_agg(high::FLOAT8),
+    array_agg(low::FLOAT8),
+    array_agg(close::FLOAT8),
+    array_agg(coalesce(volume::FLOAT8, 'NaN')),
+    array_agg(coalesce(spread_close::FLOAT8, 'NaN'))
+FROM (
+    SELECT *
     FROM (
         (
             SELECT
@@ -25,6 +26,6 @@ COPY (
             ORDER BY {column} DESC
             LIMIT %(before)s
         )
-    ) AS wanted
+    ) AS found
     ORDER BY key
-) TO STDOUT (FORMAT BINARY)
+) AS wanted;

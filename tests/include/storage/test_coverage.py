@@ -47,7 +47,7 @@ def test_complete_pairs_are_counted_exactly(url: str) -> None:
 )
 def test_a_gap_is_named_with_its_pair(url: str, db: psycopg.Connection, damage: str, told: str) -> None:
     db.execute(damage)
-    with pytest.raises(Incomplete, match=f"1 of 2 pairs are not complete. gbpusd: {told}"):
+    with pytest.raises(Incomplete, match=f"1 of 2 pairs are not right. gbpusd: {told}"):
         check_coverage(url, PAIRS, FAMILIES)
 
 
@@ -61,3 +61,9 @@ def test_a_pair_that_was_never_built_is_no_success(url: str) -> None:
     store(url, "usdjpy", sample_bars(3, days_around=1, months=2))
     with pytest.raises(Incomplete, match="usdjpy"):
         check_coverage(url, [*PAIRS, "usdjpy"], FAMILIES)
+
+
+def test_failed_tasks_are_named_although_every_key_is_there(url: str) -> None:
+    gate = "pairs.s1_6_10_technical_idx.gate"
+    with pytest.raises(Incomplete, match=f"1 of 2 pairs are not right. gbpusd: failed {gate}"):
+        check_coverage(url, PAIRS, FAMILIES, failed={"gbpusd": [gate]})

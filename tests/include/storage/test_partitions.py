@@ -40,7 +40,7 @@ def rows(value: float, minutes=range(5), month: Month = MONTH) -> Iterator[bytes
 def write(connection: psycopg.Connection, blocks: Iterator[bytes], month: Month = MONTH, **options) -> int:
     with connection.transaction():
         lock_month(connection, TABLE.name, month)
-        return replace_month(connection, TABLE, month, blocks, **options)
+        return replace_month(connection, TABLE, month, blocks, **options).rows
 
 
 def values(connection: psycopg.Connection) -> list[float]:

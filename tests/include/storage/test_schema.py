@@ -44,25 +44,35 @@ def test_running_it_again_and_at_once_changes_nothing(database_url: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("name", "change", "told"),
     [
-        ("ALTER TABLE bqx.bollinger_idx_eurusd DROP COLUMN bb_upper_20", "missing: bb_upper_20"),
-        ("ALTER TABLE bqx.bollinger_idx_eurusd ADD COLUMN w60_a_coef float8", "not ours: w60_a_coef"),
-        (
-            "ALTER TABLE bqx.bollinger_idx_eurusd ALTER COLUMN bb_upper_20 TYPE numeric",
-            "bb_upper_20 is NUMERIC",
-        ),
+        ("bqx", "DROP COLUMN w60_bqx_return", "missing: w60_bqx_return"),
+        ("m1", "ADD COLUMN w60_a_coef float8", "not ours: w60_a_coef"),
+        ("bqx", "ALTER COLUMN w60_bqx_return TYPE numeric", "w60_bqx_return is NUMERIC"),
+        ("bollinger_idx", "ALTER COLUMN bb_upper_20 TYPE numeric", "bb_upper_20 is NUMERIC.*bqx_migrate"),
+        ("volume_idx", "ALTER COLUMN volume_regime TYPE float8", "volume_regime is DOUBLE PRECISION"),
+        ("bollinger_idx", "RENAME COLUMN ts_utc TO time", "no key ts_utc"),
+        ("bollinger_idx", "DROP CONSTRAINT bollinger_idx_eurusd_pkey, ADD x int", "found: RANGE .* and none"),
+        ("bollinger_idx", "ADD COLUMN loaded text NOT NULL", "NOT NULL without a default.*: loaded"),
     ],
 )
 def test_a_table_with_other_columns_is_refused_by_name(
-    db: psycopg.Connection, database_url: str, change: str, told: str
+    db: psycopg.Connection, database_url: str, name: str, change: str, told: str
 ) -> None:
     with connect(database_url) as connection:
-        ensure_tables(connection, [table_of("bollinger_idx", "eurusd")])
-        db.execute(change)
+        ensure_tables(connection, [table_of(name, "eurusd")])
+        db.execute(f"ALTER TABLE bqx.{name}_eurusd {change}")
         with pytest.raises(SchemaMismatch, match=told):
-            ensure_tables(connection, [table_of("reg_idx", "eurusd"), table_of("bollinger_idx", "eurusd")])
+            ensure_tables(connection, [table_of("reg_idx", "eurusd"), table_of(name, "eurusd")])
         assert columns_of(connection, "reg_idx_eurusd") == {}, "nothing may be half done"
+
+
+def test_a_table_that_is_not_partitioned_by_its_key_is_refused(
+    db: psycopg.Connection, database_url: str
+) -> None:
+    db.execute("CREATE SCHEMA bqx; CREATE TABLE bqx.bollinger_idx_eurusd (ts_utc timestamptz PRIMARY KEY)")
+    with connect(database_url) as connection, pytest.raises(SchemaMismatch, match="must be partitioned"):
+        ensure_tables(connection, [table_of("bollinger_idx", "eurusd")])
 
 
 def test_sessions_are_utc_whatever_the_server_thinks(db: psycopg.Connection, database_url: str) -> None:
