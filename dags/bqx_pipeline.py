@@ -1,8 +1,8 @@
 """### The whole pipeline, in order
 
 Triggers the other DAGs one after the other and waits for each without holding a worker:
-load bars, then build features. A phase that fails stops the chain; heal it there (clear the
-failed pair), then clear the phase here.
+load bars, rename legacy tables (which asks for an approval if there are any), build features. A phase that
+fails stops the chain; heal it there (clear the failed pair), then clear the phase here.
 
 Example configuration:
 
@@ -17,11 +17,15 @@ from airflow.sdk import Param, chain, dag
 from include import settings
 from include.pairs import PAIRS
 
+MIGRATE_PARAMS = {name: schema for name, schema in settings.MIGRATE_PARAMS.items() if name != "action"}
 PHASES = {
     "load": ("bqx_load", settings.LOAD_PARAMS),
+    "migrate": ("bqx_migrate", MIGRATE_PARAMS),
     "features": ("bqx_features", settings.FEATURE_PARAMS),
 }
-PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.LOAD_PARAMS | settings.FEATURE_PARAMS
+PARAMS = (
+    {"pairs": settings.pairs_param(PAIRS)} | settings.LOAD_PARAMS | MIGRATE_PARAMS | settings.FEATURE_PARAMS
+)
 
 
 @dag(
@@ -42,7 +46,7 @@ def bqx_pipeline() -> None:
             TriggerDagRunOperator(
                 task_id=phase,
                 trigger_dag_id=dag_id,
-                conf={name: f"{{{{ params.{name} }}}}" for name in ("pairs", *params)},
+                conf={name: f"{{{{ params.{name} }}}}" for name in ("pairs", *params)} | {"dry_run": False},
                 wait_for_completion=True,
                 deferrable=True,
                 poke_interval=2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 SCHEMA = "bqx"
@@ -35,6 +35,16 @@ class Month(NamedTuple):
         """The month that contains an epoch minute."""
         moment = to_datetime(minute)
         return cls(moment.year, moment.month)
+
+    @classmethod
+    def of_day(cls, day: date) -> Month:
+        """The month that contains a UTC day."""
+        return cls(day.year, day.month)
+
+    @property
+    def previous(self) -> Month:
+        """The month before this one."""
+        return Month(self.year - (self.month == 1), (self.month - 2) % 12 + 1)
 
     @property
     def next(self) -> Month:

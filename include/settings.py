@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 CONNECTION = "bqx_postgres"
 REPORTS_VARIABLE = "bqx_reports"  # Airflow Variable: folder in which reports are kept, a folder per run
 BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default
+PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
 
 
 class Stage(NamedTuple):
@@ -188,6 +189,42 @@ FEATURE_PARAMS: dict[str, dict[str, Any]] = {
         "minimum": 1,
         "title": "Reports to keep",
         "description": "Reports of older runs are removed.",
+    },
+}
+
+APPROVAL_HOURS = 24  # an approval that nobody gives in that time counts as refused
+
+MIGRATE_PARAMS: dict[str, dict[str, Any]] = {
+    "action": {
+        "default": "migrate",
+        "type": "string",
+        "enum": ["migrate", "revert", "drop views"],
+        "title": "Action",
+        "description": "revert: take the old names back. drop views: remove the compatibility views.",
+    },
+    "compatibility_views": {
+        "default": True,
+        "type": "boolean",
+        "title": "Compatibility views",
+        "description": "Leave a view under each old name, so that nobody's queries break.",
+    },
+    "waive_functions": {
+        "default": False,
+        "type": "boolean",
+        "title": "Waive functions",
+        "description": "Accept functions whose text mentions old names, although they will fail.",
+    },
+    "replace_empty": {
+        "default": False,
+        "type": "boolean",
+        "title": "Replace empty tables",
+        "description": "An empty table of ours that has the new name is dropped for the legacy one.",
+    },
+    "accept_rate_names": {
+        "default": False,
+        "type": "boolean",
+        "title": "Accept *_rate_* names",
+        "description": "Tables named statistics_rate_{pair} and so on are legacy tables too.",
     },
 }
 

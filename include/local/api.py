@@ -97,6 +97,15 @@ class Airflow:
         )
         return answer.json()["value"] if answer.is_success else None
 
+    def question(self, task: dict[str, Any]) -> dict[str, Any]:
+        """What a task that waits for a person asks: subject, body, options."""
+        return self._call("GET", f"{_path_of(task)}/{task['map_index']}/hitlDetails")
+
+    def answer(self, task: dict[str, Any], option: str) -> None:
+        """Answer a task that waits for a person."""
+        path = f"{_path_of(task)}/{task['map_index']}/hitlDetails"
+        self._call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
     def last_words(self, task: dict[str, Any]) -> str:
         """The last line of the error in a task's log; empty if it left none."""
         answer = self._ask(

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from include.errors import BqxError
 from include.local.api import Airflow
+from include.local.approval import Approver
 from include.local.progress import DONE, FAILED, PIPELINE, Progress, Stage, Task, clock
 
 LOOK = 2.0  # seconds between two looks
@@ -28,10 +29,11 @@ class Follower:
         airflow: the API.
         run: id of the pipeline run.
         pairs: how many pairs it works on.
+        approver: answers tasks that wait for a person.
     """
 
-    def __init__(self, airflow: Airflow, run: str, pairs: int) -> None:
-        self._airflow, self._run, self._pairs = airflow, run, pairs
+    def __init__(self, airflow: Airflow, run: str, pairs: int, approver: Approver) -> None:
+        self._airflow, self._run, self._pairs, self._approver = airflow, run, pairs, approver
         self._children: dict[str, tuple[str, str]] = {}  # phase -> DAG and run it triggered
         self._tasks: dict[tuple[str, str, int], Task] = {}
         self._since: dict[str, str] = {}
@@ -51,6 +53,7 @@ class Follower:
         for dag, run in self._children.values():
             asked = datetime.now(UTC) - timedelta(seconds=2)
             for answer in self._airflow.tasks(dag, run, self._since.get(dag)):
+                self._approver.look_at(answer)
                 self._keep(self._with_rows(answer))
             self._since[dag] = asked.isoformat()
         return Progress.of(self._tasks.values(), self._pairs, datetime.now(UTC))

@@ -14,11 +14,13 @@ from rich.console import Console
 from include.errors import BqxError
 from include.local import disk, report
 from include.local.api import Airflow
+from include.local.approval import Approver
 from include.local.beside import Beside, Kernels, Market
 from include.local.follow import Follower, follow
+from include.local.legacy import build_legacy
 from include.local.options import SEED, Options
 from include.local.progress import PIPELINE
-from include.local.stack import Stack
+from include.local.stack import DATABASE, Stack
 from include.local.state import State
 
 POOL, POOL_PURPOSE = "bqx_builds", "Table builds at the same time"
@@ -61,12 +63,14 @@ def _run(options: Options, stack: Stack, console: Console) -> int:
         tasks = [beside.enter_context(task) for task in _tasks_beside(source, options, stack.state)]
         fresh = stack.start(options.port)
         stack.state.write_env(stack.exports())
+        build_legacy(stack.postgres.url(DATABASE), pairs=options.pairs, months=options.legacy_months)
         for task in tasks:
             task.wait()
     with stack.api() as airflow:
         _prepare(airflow, options, stack)
         conf = options.conf(source)
-        follower = Follower(airflow, _start_or_join(airflow, conf, fresh, console), len(options.pairs))
+        run = _start_or_join(airflow, conf, fresh, console)
+        follower = Follower(airflow, run, len(options.pairs), Approver(airflow, console))
         console.print(f"UI: {airflow.url}   logs: {stack.state.logs}", soft_wrap=True)
         progress = follow(follower, stack.check_alive, console)
         states = {dag: str(airflow.run(dag, run)["state"]) for dag, run in follower.runs}

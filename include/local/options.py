@@ -11,6 +11,7 @@ from typing import Any
 from include.errors import BadParameter
 from include.market.crosses import missing
 from include.market.readers import find_files
+from include.names import Month
 from include.pairs import PAIRS
 
 CROSSES = ("none", "derive")
@@ -122,6 +123,12 @@ class Options:
             "price_side": self.price_side,
             "timezone": self.timezone,
         }
+
+    @property
+    def legacy_months(self) -> tuple[Month, ...]:
+        """Months of the simulated legacy tables: the first one that is loaded, and one before it."""
+        first = Month.of_day(self.first_day or PROFILES[self.profile].first_day)
+        return first.previous, first
 
     def market(self, folder: Path) -> Path:
         """Where the simulated market of these days is kept."""

@@ -12,6 +12,7 @@ DONE = frozenset({"success", "skipped"})
 FAILED = frozenset({"failed", "upstream_failed"})
 PIPELINE = "bqx_pipeline"  # triggers the others; what fails there failed in one of them
 GROUPS = ("pairs.", "last.")  # the task groups that are mapped over the pairs
+ALONE = ("count",)  # tasks that are mapped over the pairs without a group
 
 
 class Task(NamedTuple):
@@ -62,7 +63,7 @@ class Task(NamedTuple):
     @property
     def is_per_pair(self) -> bool:
         """True for work that is done once per pair."""
-        return self.name.startswith(GROUPS)
+        return self.name.startswith(GROUPS) or self.name in ALONE
 
     def saying(self, said: Any) -> Task:
         """The task with what it left in its XCom."""

@@ -11,11 +11,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from include.local.airflow import ROOT
+from include.local.api import Airflow
 from include.local.processes import Identity, send, session_members, tail, wait_gone
 from include.local.stack import Stack
 from include.local.state import State
@@ -25,6 +27,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PAIRS = ("eurusd", "usdjpy")
 DAYS = ("--from", "2024-07-01", "--to", "2024-07-03")
+
+
+COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = %s::REGCLASS AND attnum > 0"
+NAMES = "SELECT oid, relname FROM pg_class WHERE relname ~ 'eurusd' ORDER BY oid"
 
 
 def command(name: str, folder: Path, *options: str) -> list[str]:
@@ -88,6 +94,51 @@ def test_the_first_run_says_what_it_did(stack: Stack) -> None:
     assert "bqx_pipeline success" in said
     assert f"http://127.0.0.1:{stack.port}" in said
     assert "make stop STATE=" in said
+
+
+def test_the_migration_was_approved_and_done_before_the_features(stack: Stack) -> None:
+    said = (stack.state.logs / "first_run.txt").read_text()
+    assert "approved by make run" in said
+    assert said.index("Renaming the legacy tables") < said.index("approved by make run")
+    with psycopg.connect(stack.postgres.url("bqx")) as connection:
+        relations = dict(
+            connection.execute(
+                "SELECT relname, relkind::TEXT FROM pg_class WHERE relname ~ '^reg_(idx_)?eurusd$'"
+            ).fetchall()
+        )
+        columns = [name for (name,) in connection.execute(COLUMNS, ["bqx.reg_idx_eurusd"])]
+        kept = connection.execute(
+            "SELECT count(w90_a_coef), count(w15_a2_norm) FROM bqx.reg_idx_eurusd"
+        ).fetchone()
+    assert relations == {"reg_eurusd": "v", "reg_idx_eurusd": "p"}, "a view answers to the old name"
+    assert {"legacy_w60_r2", "w60_r2"} <= set(columns), "the legacy column gave way to the catalogue's"
+    assert kept is not None
+    assert min(kept) > 100, "legacy values and built values are in one table"
+
+
+def test_a_refusal_changes_nothing_and_fails_the_run(stack: Stack) -> None:
+    with stack.api() as airflow, psycopg.connect(stack.postgres.url("bqx"), autocommit=True) as connection:
+        names = connection.execute(NAMES).fetchall()
+        run = airflow.trigger("bqx_migrate", {"action": "revert", "dry_run": False, "pairs": ["eurusd"]})
+        asked = _wait_for(airflow, run, "awaiting_input")
+        assert "Taking the old names back" in airflow.question(asked)["body"]
+        airflow.answer(asked, "Reject")
+        deadline = time.monotonic() + 120
+        while airflow.run("bqx_migrate", run)["state"] not in ("success", "failed"):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert airflow.run("bqx_migrate", run)["state"] == "failed"
+        assert connection.execute(NAMES).fetchall() == names
+
+
+def _wait_for(airflow: Airflow, run: str, state: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while True:
+        found = [task for task in airflow.tasks("bqx_migrate", run) if task["state"] == state]
+        if found:
+            return found[0]
+        assert time.monotonic() < deadline, [task["state"] for task in airflow.tasks("bqx_migrate", run)]
+        time.sleep(0.5)
 
 
 def test_the_env_file_leads_to_the_tables(stack: Stack) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from include.errors import BqxError
 from include.local import follow as module
+from include.local.approval import Approver
 from include.local.follow import Follower, follow, line, table
 from tests.local.fake_airflow import FakeAirflow, instance
 
@@ -56,7 +57,7 @@ def text_of(console: Console) -> str:
 
 def test_the_triggered_run_is_found_and_counted(fake: FakeAirflow) -> None:
     with fake.client() as airflow:
-        follower = Follower(airflow, "r", pairs=2)
+        follower = Follower(airflow, "r", 2, Approver(airflow, plain()))
         (stage,) = follower.look().stages
     assert (stage.title, stage.done, stage.pairs, stage.rows) == ("load write", 1, 2, 500)
     assert follower.runs == [("bqx_pipeline", "r"), ("bqx_load", "child")]
@@ -64,7 +65,7 @@ def test_the_triggered_run_is_found_and_counted(fake: FakeAirflow) -> None:
 
 def test_rows_are_asked_for_once_and_later_looks_ask_for_changes(fake: FakeAirflow) -> None:
     with fake.client() as airflow:
-        follower = Follower(airflow, "r", pairs=2)
+        follower = Follower(airflow, "r", 2, Approver(airflow, plain()))
         follower.look()
         follower.look()
     assert fake.paths().count(WRITE) == 1
@@ -77,7 +78,7 @@ def test_an_expanded_stage_replaces_its_placeholder(fake: FakeAirflow) -> None:
     expanded = fake.answers[tasks]
     fake.answers[tasks] = [instance("bqx_load", "child", "pairs.write", None)]
     with fake.client() as airflow:
-        follower = Follower(airflow, "r", pairs=28)
+        follower = Follower(airflow, "r", 28, Approver(airflow, plain()))
         assert follower.look().stages[0].pairs == 28
         fake.answers[tasks] = expanded
         assert follower.look().stages[0].pairs == 2
@@ -91,7 +92,7 @@ def test_plain_lines_until_the_run_is_over(fake: FakeAirflow, clock: list[float]
 
     console = plain()
     with fake.client() as airflow:
-        progress = follow(Follower(airflow, "r", pairs=2), alive, console)
+        progress = follow(Follower(airflow, "r", 2, Approver(airflow, plain())), alive, console)
     lines = text_of(console).splitlines()
     assert "write 1/2; 0/1 stages done" in lines[0]
     assert "1/1 stages done" in lines[-1]
@@ -104,12 +105,12 @@ def test_a_dead_component_ends_it(fake: FakeAirflow, clock: list[float]) -> None
         raise BqxError("the scheduler has died")
 
     with fake.client() as airflow, pytest.raises(BqxError, match="scheduler has died"):
-        follow(Follower(airflow, "r", pairs=2), alive, plain())
+        follow(Follower(airflow, "r", 2, Approver(airflow, plain())), alive, plain())
 
 
 def test_a_run_in_which_nothing_happens_ends_it(fake: FakeAirflow, clock: list[float]) -> None:
     with fake.client() as airflow, pytest.raises(BqxError, match="Nothing has changed for 30 min"):
-        follow(Follower(airflow, "r", pairs=2), lambda: None, plain())
+        follow(Follower(airflow, "r", 2, Approver(airflow, plain())), lambda: None, plain())
     assert clock[0] >= module.PATIENCE
 
 
@@ -117,7 +118,7 @@ def test_the_table_shows_pairs_rows_and_failures(fake: FakeAirflow) -> None:
     fake.answers[f"GET {CHILD}/taskInstances"][2]["state"] = "failed"
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     with fake.client() as airflow:
-        progress = Follower(airflow, "r", pairs=2).look()
+        progress = Follower(airflow, "r", 2, Approver(airflow, plain())).look()
     console.print(table(progress))
     text = text_of(console)
     for part in ("load write", "1/2", "500", "failed", "rows/s"):
@@ -128,4 +129,7 @@ def test_the_table_shows_pairs_rows_and_failures(fake: FakeAirflow) -> None:
 def test_before_the_first_stage_the_line_says_so() -> None:
     fake = FakeAirflow({f"GET {RUN}": {"state": "queued"}, f"GET {RUN}/taskInstances": []})
     with fake.client() as airflow:
-        assert line(Follower(airflow, "r", pairs=2).look()) == "waiting for the first stage"
+        assert (
+            line(Follower(airflow, "r", 2, Approver(airflow, plain())).look())
+            == "waiting for the first stage"
+        )

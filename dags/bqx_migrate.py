@@ -1,0 +1,150 @@
+"""### Stage 1.6.9: legacy tables get their new names
+
+Renames the seven legacy feature families, `statistics_features_eurusd` to `statistics_idx_eurusd` and so on,
+with their partitions, indexes, constraints and sequences. No row is read, written or moved. Nothing happens
+without an approval; every step may be killed and run again; everything can be taken back.
+
+1. **plan** reads the catalog and says what would be done. With `dry_run`, the default, that is all.
+2. **prepare** looks for whatever stands against it. **count** counts and fingerprints every partition.
+3. **approval** shows the plan and waits; no answer within a day is a refusal.
+4. **snapshot** saves a database on RDS as a whole.
+5. **pairs.apply** renames, one short transaction per family; **pairs.check** compares with the counts.
+6. **publish** writes the old-to-new manifest, counts before and after, and what the tables are now.
+
+`action = revert` takes the old names back by the same steps, `drop views` removes the compatibility views.
+
+Example configuration:
+
+    {"dry_run": false, "pairs": ["eurusd"], "compatibility_views": true}
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param, chain, dag, get_current_context, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
+from bqx.connections import database_url
+from bqx.rds import ensure_snapshot, rds_of
+from bqx.reports import reports_folder
+from bqx.retries import no_retry_for
+from bqx.running import run_id
+
+from include import settings
+from include.pairs import PAIRS
+
+DRY_RUN = settings.DRY_RUN | {"default": True, "description": "Only show the plan."}
+PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.MIGRATE_PARAMS | {"dry_run": DRY_RUN}
+PAGE = "{{ ti.xcom_pull('plan')['page'] }}\n{{ ti.xcom_pull('prepare', key='page') }}"
+PER_PAIR: dict[str, Any] = {"map_index_template": "{{ pair }}", "pool": settings.BUILD_POOL}
+
+
+def parts(pair: str = "") -> tuple[str, Any]:
+    """Database and request of the present run; shows the pair on a mapped task."""
+    from include.migration.steps import Request
+
+    context = get_current_context()
+    context["pair"] = pair  # type: ignore[typeddict-unknown-key]
+    return database_url(settings.CONNECTION), Request.of(context["params"])
+
+
+def kept() -> dict[str, str]:
+    """Folder and name of the pages of the present run."""
+    return {"reports": reports_folder(settings.REPORTS_VARIABLE), "run_label": run_id()}
+
+
+@task
+def plan() -> dict[str, Any]:
+    """Say what would be done; reads the catalog only."""
+    from include.migration import steps
+
+    return steps.plan(*parts(), **kept())
+
+
+@task
+def prepare(made: dict[str, Any], params: dict[str, Any]) -> list[str]:
+    """Look for whatever stands against it; the pairs to work on. Skips the rest in a dry run."""
+    from include.migration import steps
+
+    if params["dry_run"] or not made["pairs"]:
+        raise AirflowSkipException("Dry run: see the plan." if made["pairs"] else "Nothing to do.")
+    found = steps.prepare(*parts(), made["hash"], parallel=settings.PARALLEL)
+    get_current_context()["ti"].xcom_push("page", found["page"])
+    return made["pairs"]
+
+
+@task(**PER_PAIR)
+def count(pair: str, made: dict[str, Any]) -> dict[str, Any]:
+    """Count and fingerprint every partition of a pair."""
+    from include.migration import steps
+
+    return steps.count(*parts(pair), made["hash"], pair)
+
+
+@task
+def snapshot() -> str | None:
+    """Save a database on RDS as a whole; elsewhere that is up to its owner."""
+    database = rds_of(settings.CONNECTION)
+    return ensure_snapshot(database, f"bqx-before-{run_id()}") if database else None
+
+
+@task(**PER_PAIR)
+def apply(pair: str, made: dict[str, Any]) -> dict[str, Any]:
+    """Rename for one pair, one transaction per family."""
+    from include.migration import steps
+
+    return steps.apply(*parts(pair), made["hash"], pair)
+
+
+@task(**PER_PAIR)
+def check(pair: str) -> dict[str, Any]:
+    """Compare a pair with what was counted before."""
+    from include.migration import steps
+
+    return steps.check(*parts(pair), pair)
+
+
+@task
+def publish(made: dict[str, Any]) -> dict[str, Any]:
+    """Write manifest, counts before and after, and the documentation of the tables."""
+    from include.migration import steps
+
+    return steps.publish(*parts(), made["hash"], **kept())
+
+
+@dag(
+    dag_id="bqx_migrate",
+    dag_display_name="BQX 1.6.9 · rename legacy tables",
+    doc_md=__doc__,
+    schedule=None,
+    max_active_runs=1,
+    params={name: Param(**schema) for name, schema in PARAMS.items()},
+    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
+    tags=["bqx", "phase-1.6", "migration"],
+)
+def bqx_migrate() -> None:
+    """Plan, ask, rename, verify."""
+    approval = ApprovalOperator(
+        task_id="approval",
+        subject="Stage 1.6.9, {{ params.action }}: plan {{ ti.xcom_pull('plan')['hash'] }}",
+        body=PAGE,
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=timedelta(hours=settings.APPROVAL_HOURS),
+        execution_timeout=None,
+        fail_on_reject=True,  # whatever comes after this stage must not begin
+        retries=0,
+    )
+
+    @task_group(group_id="pairs")
+    def pairs_group(pair: str, made: dict[str, Any]) -> None:
+        chain(apply(pair, made), check(pair))
+
+    made = plan()
+    pairs = prepare(made)
+    counted = count.partial(made=made).expand(pair=pairs)
+    chain(counted, approval, snapshot(), pairs_group.partial(made=made).expand(pair=pairs), publish(made))
+
+
+bqx_migrate()

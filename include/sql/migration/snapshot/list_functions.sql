@@ -1,0 +1,12 @@
+-- Functions whose text names a legacy table. A body stored as a parse tree has no text: it follows by itself.
+SELECT
+    namespace.nspname || '.' || routine.proname
+    || '(' || pg_get_function_identity_arguments(routine.oid) || ')' AS name
+FROM pg_proc AS routine
+INNER JOIN pg_namespace AS namespace ON routine.pronamespace = namespace.oid
+INNER JOIN pg_language AS language ON routine.prolang = language.oid
+WHERE
+    namespace.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND language.lanname NOT IN ('c', 'internal')
+    AND routine.prosrc ~* %(mention)s
+ORDER BY name;
