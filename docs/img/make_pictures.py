@@ -2,8 +2,9 @@
 
     make run && make pictures
 
-Takes a picture of the running pipeline, then triggers ``bqx_features`` from the UI's form for two pairs,
-breaks one of them on purpose and heals it. The stack must hold bars of the pairs named below.
+Takes back the names of the legacy tables and migrates them anew, for the page of the approval. Takes a
+picture of the running pipeline, then triggers ``bqx_features`` from the UI's form for two pairs, breaks one
+of them on purpose and heals it. The stack must hold bars of the pairs named below.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from include.local.api import Airflow
+from include.local.approval import APPROVE, WAITING
 from tests.browser.airflow_ui import AirflowUI, browser_page
 
 FOLDER = Path(__file__).resolve().parent
 DAG = "bqx_features"
 KEPT, BROKEN = "eurusd", "gbpusd"
 RUNNING = ["audusd", "eurusd", "gbpusd", "nzdusd", "usdcad", "usdchf", "usdjpy"]
-BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} RENAME COLUMN rsi_14 TO broken"
-MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} RENAME COLUMN broken TO rsi_14"
+BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE TEXT"
+MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE FLOAT8 USING rsi_14::FLOAT8"
+MIGRATE = "bqx_migrate"
 
 
 class Api:
@@ -102,12 +106,43 @@ def show(ui: AirflowUI, run_id: str, picture: str) -> None:
     ui.picture(FOLDER / picture)
 
 
+def migrate(airflow: Airflow, ui: AirflowUI, action: str, picture: str | None = None) -> None:
+    """Run stage 1.6.9 as a person would: look at the page of the approval, approve, wait."""
+    run_id = airflow.trigger(MIGRATE, {"action": action, "dry_run": False})
+    wait(lambda: _asking(airflow, run_id) is not None, "the approval")
+    if picture:
+        ui.page.goto(f"{ui.url}/dags/{MIGRATE}/runs/{run_id}/tasks/approval/required_actions")
+        ui.settle()
+        ui.picture(FOLDER / picture)
+    airflow.answer(_asking(airflow, run_id) or {}, APPROVE)
+    wait(lambda: airflow.run(MIGRATE, run_id)["state"] in ("success", "failed"), "the migration to end")
+    if airflow.run(MIGRATE, run_id)["state"] == "failed":
+        raise RuntimeError(f"{MIGRATE} {run_id} failed")
+
+
+def _asking(airflow: Airflow, run_id: str) -> dict | None:
+    waiting = [task for task in airflow.tasks(MIGRATE, run_id) if task["state"] == WAITING]
+    return waiting[0] if waiting else None
+
+
+def report(ui: AirflowUI, picture: str) -> None:
+    """Picture of the newest report of a quality gate."""
+    folder = Path(os.environ["AIRFLOW_HOME"]).parent / "reports"
+    pages = sorted(folder.glob("*/s2_1_base_eurusd.html"), key=lambda path: path.stat().st_mtime)
+    ui.page.goto(pages[-1].as_uri())
+    ui.picture(FOLDER / picture)
+
+
 def main() -> None:
-    """Take every picture of the feature builds."""
+    """Take every picture."""
     url, database = os.environ["AIRFLOW_API_URL"], os.environ["BQX_DATABASE_URL"]
     api = Api(url)
     with browser_page() as page, psycopg.connect(database, autocommit=True) as connection:
         ui = AirflowUI(page, url)
+        with Airflow(int(url.rpartition(":")[2])) as airflow:
+            migrate(airflow, ui, "revert")
+            migrate(airflow, ui, "migrate", "migration_approval.png")
+        report(ui, "quality_report.png")
         run_id = api.rebuild(RUNNING)
         wait(lambda: sum(task["state"] == "success" for task in api.tasks(run_id)) > 12, "some builds to end")
         show(ui, run_id, "pipeline_running.png")

@@ -9,11 +9,10 @@ from include.errors import BqxError
 from include.local.options import Options
 
 GIBIBYTE = 1 << 30
-# One bar in all tables of a pair, keys and headers included: 3,900 were measured with 298 feature columns
-# (1.3 million bars), there are 378 now.
-BYTES_PER_BAR = 5_000
-SPARE = 1.15  # the month being swapped exists twice for a moment
-BASE = GIBIBYTE  # metadata, logs, write-ahead log, simulated market
+BYTES_PER_BAR = 4_700  # in all tables of a pair, keys and headers included; measured with 7.7 million bars
+SPARE = 1.05  # the months being swapped exist twice for a moment
+LOG_SHARE, LOG_MOST = 0.15, 4 * GIBIBYTE  # write-ahead log: of the tables, and at most (max_wal_size)
+BASE = GIBIBYTE  # metadata, logs, simulated market, legacy tables
 MINUTES_PER_DAY = 1_440
 OPEN_DAYS = 5 / 7  # the market is closed at the weekend
 CSV_BYTES_PER_BAR = 45
@@ -27,16 +26,15 @@ def bars_of(options: Options) -> int:
         return round(days * OPEN_DAYS * MINUTES_PER_DAY) * len(options.pairs)
     assert options.data is not None
     files = [path for path in options.data.iterdir() if path.is_file()]
-    size = {
-        suffix: sum(p.stat().st_size for p in files if p.suffix.lower() == suffix)
-        for suffix in (".parquet", ".csv")
-    }
-    return size[".parquet"] // PARQUET_BYTES_PER_BAR + size[".csv"] // CSV_BYTES_PER_BAR
+    width = {".parquet": PARQUET_BYTES_PER_BAR, ".csv": CSV_BYTES_PER_BAR}
+    bars = [path.stat().st_size // width[kind] for path in files if (kind := path.suffix.lower()) in width]
+    return round(len(options.pairs) * sum(bars) / max(len(bars), 1))  # a derived pair has as many
 
 
 def needed(options: Options) -> int:
     """Bytes the run will add to the state folder; what earlier runs built counts as there."""
-    wanted = round(bars_of(options) * BYTES_PER_BAR * SPARE) + BASE
+    tables = bars_of(options) * BYTES_PER_BAR
+    wanted = round(tables * SPARE + min(tables * LOG_SHARE, LOG_MOST)) + BASE
     return max(wanted - _size(options.state), BASE)
 
 

@@ -30,6 +30,14 @@ def test_without_days_the_files_tell(tmp_path: Path) -> None:
     assert disk.bars_of(options(tmp_path, data=str(bars))) == 2_000
 
 
+def test_derived_pairs_count_like_those_with_a_file(tmp_path: Path) -> None:
+    bars = tmp_path / "bars"
+    bars.mkdir()
+    for pair in ("eurusd", "usdjpy"):
+        (bars / f"{pair}.parquet").write_bytes(b"x" * 11_000)
+    assert disk.bars_of(options(tmp_path, data=str(bars), crosses="derive")) == 3_000  # and eurjpy
+
+
 def test_the_demo_needs_a_few_gibibytes(tmp_path: Path) -> None:
     assert 4 * GIBIBYTE < disk.needed(options(tmp_path)) < 9 * GIBIBYTE
 
