@@ -57,3 +57,24 @@ class MigrationRefused(BqxError):
 
 class MigrationFailed(BqxError):
     """After a migration something is not as it was before; names can be taken back."""
+
+
+class LeakedColumn(BqxError):
+    """A column knows the future: what it holds at a row is a target of that row.
+
+    Args:
+        column: the column.
+        target: the target that it follows.
+        correlation: their correlation on the training rows.
+    """
+
+    def __init__(self, column: str, target: str, correlation: float) -> None:
+        self.column, self.target, self.correlation = column, target, correlation
+        super().__init__(column, target, correlation)  # what pickle hands over between processes
+
+    def __str__(self) -> str:
+        return (
+            f"A column knows the future: {self.column} correlates {self.correlation:+.4f} with {self.target} "
+            "on the training rows. Look for a negative shift or a target copied under another name where "
+            "that column is computed; nothing was selected."
+        )

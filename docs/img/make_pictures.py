@@ -112,8 +112,10 @@ def migrate(airflow: Airflow, ui: AirflowUI, action: str, picture: str | None = 
     wait(lambda: _asking(airflow, run_id) is not None, "the approval")
     if picture:
         ui.page.goto(f"{ui.url}/dags/{MIGRATE}/runs/{run_id}/tasks/approval/required_actions")
+        ui.page.set_viewport_size({"width": 1500, "height": 1850})  # the page to its end, with its buttons
         ui.settle()
         ui.picture(FOLDER / picture)
+        ui.page.set_viewport_size({"width": 1500, "height": 950})
     airflow.answer(_asking(airflow, run_id) or {}, APPROVE)
     wait(lambda: airflow.run(MIGRATE, run_id)["state"] in ("success", "failed"), "the migration to end")
     if airflow.run(MIGRATE, run_id)["state"] == "failed":
@@ -130,6 +132,8 @@ def report(ui: AirflowUI, picture: str) -> None:
     folder = Path(os.environ["AIRFLOW_HOME"]).parent / "reports"
     pages = sorted(folder.glob("*/s2_1_base_eurusd.html"), key=lambda path: path.stat().st_mtime)
     ui.page.goto(pages[-1].as_uri())
+    ui.page.locator("summary").nth(1).click()  # one family with its columns
+    ui.page.wait_for_timeout(500)
     ui.picture(FOLDER / picture)
 
 

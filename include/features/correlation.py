@@ -18,7 +18,9 @@ from include.features.series import WINDOWS, Series
 from include.features.shared import Shared
 from include.pairs import USD_MAJORS
 
-__all__ = ["compute"]
+__all__ = ["compute", "shared_columns"]
+
+FROM_MAJORS = frozenset(f"{symbol}_{major}" for symbol in ("r", "b", "db") for major in USD_MAJORS)
 
 SMALLEST = EPS["bqx"]  # of returns as of BQX
 FIT = 60  # rows of the regression on the two factors
@@ -37,6 +39,13 @@ WALK = {w: float(np.sqrt(w * (w + 1) * (2 * w + 1) / 6)) for w in WINDOWS}
 BEND = dict(zip(WINDOWS, (4 / 7, -2 / 7, -4 / 7, -2 / 7, 4 / 7), strict=True))
 
 
+def shared_columns(domain: str) -> tuple[str, ...]:
+    """What the family reads of what all pairs share: levels and changes of the majors, columns taken over."""
+    symbols = ("r",) if domain == "idx" else ("b", "db")
+    same = (feature.name for feature in FAMILIES[f"correlation_{domain}"].columns if feature.grid == "dollar")
+    return (*(f"{symbol}_{major}" for symbol in symbols for major in USD_MAJORS), *same)
+
+
 def compute(series: Series, domain: str, pair: str, shared: Shared) -> Columns:
     """All columns of the family, one value per row of the series. docs/features.md 14.1 and 14.2.
 
@@ -50,12 +59,12 @@ def compute(series: Series, domain: str, pair: str, shared: Shared) -> Columns:
     """
     symbol = "r" if domain == "idx" else "b"
     change = "r" if domain == "idx" else "db"
-    taken = {f"{name}_{major}" for name in (symbol, change) for major in USD_MAJORS}
-    same = [feature.name for feature in FAMILIES[f"correlation_{domain}"].columns if feature.grid == "dollar"]
-    joined = join_exact(series.ts, shared.ts, {name: shared.columns[name] for name in (*taken, *same)})
+    taken = shared_columns(domain)
+    joined = join_exact(series.ts, shared.ts, {name: shared.columns[name] for name in taken})
     levels, changes = ({m: joined[f"{name}_{m}"] for m in USD_MAJORS} for name in (symbol, change))
     own = _of_returns if domain == "idx" else _of_bqx
-    return own(series, pair, levels, changes) | {name: joined[name] for name in same}
+    same = {name: joined[name] for name in taken if name not in FROM_MAJORS}
+    return own(series, pair, levels, changes) | same
 
 
 def _of_returns(series: Series, pair: str, r: Mapping[str, Floats], changes: Mapping[str, Floats]) -> Columns:

@@ -13,18 +13,19 @@ import numpy as np
 
 from include.features.arrays import EPS, Columns, Floats, lagged, ratio
 from include.features.flags import choice, flag, sign, tercile
-from include.features.kernels import rolling, weighted
+from include.features.kernels import rolling, trend, weighted
 from include.features.kernels.extremes import still
 from include.features.kernels.pairwise import correlation
 from include.features.kernels.rank import mid_rank
 from include.pairs import PAIRS, USD_MAJORS, quote
 
-__all__ = ["ORIENTATION", "of_bqx", "of_returns"]
+__all__ = ["ORIENTATION", "of_bqx", "of_levels", "of_returns"]
 
 # Sign that makes a move of the major a move of the dollar: + is dollar up.
 ORIENTATION = {pair: -1.0 if quote(pair) == "usd" else 1.0 for pair in USD_MAJORS}
 
 SMALLEST = EPS["bqx"]  # of returns, BQX, and numbers made of them
+PERCENT = EPS["idx"]  # smallest amount of the dollar factor
 SHORT, LONG, SCALE, REGIME = 20, 60, 120, 1440
 RIDGE = 1e-6  # added to the diagonal: two identical pairs make the correlation matrix singular
 MOST = 100.0  # largest ratio of two eigenvalues
@@ -73,6 +74,26 @@ def of_bqx(b: Mapping[str, Floats]) -> Columns:
         "momentum_decoupling_flag": flag(decoupling < DECOUPLED, decoupling),
         "bqx_tri_resid_eurusd": triangle,
         "bqx_tri_resid_z_20": _level(triangle, SHORT).z,
+    }
+
+
+def of_levels(S: Mapping[str, Floats]) -> Columns:
+    """The 6 global columns of xpair. docs/features.md 8.3.
+
+    Args:
+        S: rate index of the 7 majors on the dollar grid, as listed, index points.
+    """
+    zero = np.zeros_like(S[USD_MAJORS[0]])
+    logs = [ORIENTATION[pair] * np.log(S[pair] / 100.0) for pair in USD_MAJORS]
+    factor = 100.0 * sum(logs, start=zero) / len(logs)
+    change, unmoved = factor - lagged(factor, 1), still(factor, LONG, PERCENT)
+    return {
+        "usd_factor_level": factor,
+        "usd_factor_change_5": factor - lagged(factor, 5),
+        "usd_factor_change_15": factor - lagged(factor, 15),
+        "usd_factor_vol_30": rolling.sd(change, 30, still(change, 30, PERCENT) >= 30),
+        "usd_factor_z_60": rolling.level(factor, LONG, unmoved >= LONG).z,
+        "usd_factor_trend_20": trend.slope(factor, SHORT, unmoved >= SHORT),
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial, reduce
 
 import numpy as np
 
 from include.features.arrays import Columns, Floats, Minutes
 
-__all__ = ["join_exact"]
+__all__ = ["common_minutes", "join_exact"]
 
 
 def join_exact(ts: Minutes, source_ts: Minutes, columns: Mapping[str, Floats]) -> Columns:
@@ -33,3 +34,12 @@ def join_exact(ts: Minutes, source_ts: Minutes, columns: Mapping[str, Floats]) -
     for values in joined.values():
         values[absent] = np.nan
     return joined
+
+
+def common_minutes(grids: Iterable[Minutes]) -> Minutes:
+    """Minutes at which all of one or more pairs have a row; of the seven USD majors: the dollar grid.
+
+    Args:
+        grids: strictly increasing minutes of each.
+    """
+    return reduce(partial(np.intersect1d, assume_unique=True), grids)

@@ -11,7 +11,7 @@ import numpy as np
 from include.features import dollar
 from include.features.arrays import Columns, Floats, Minutes
 from include.features.catalogue import FAMILIES
-from include.features.join import join_exact
+from include.features.join import common_minutes, join_exact
 from include.features.series import Series
 from include.pairs import PAIRS, USD_MAJORS
 
@@ -66,7 +66,7 @@ def compute_shared(series: Mapping[str, Series]) -> Shared:
             own = {f"{symbol}_{pair}": getattr(series[pair], symbol) for symbol in FROM_SERIES}
             columns |= join_exact(ts, series[pair].ts, own)
     if len(majors) == len(USD_MAJORS):
-        grid = reduce(np.intersect1d, majors)
+        grid = common_minutes(majors)
         columns |= join_exact(ts, grid, _global_columns(grid, series))
     return Shared(ts, columns)
 

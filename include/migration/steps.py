@@ -137,7 +137,7 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
     """Compare a pair with what it was before.
 
     Raises:
-        MigrationFailed: something is not as it was, or something is left to rename.
+        MigrationFailed: something is not as it was.
     """
     if request.action == REVERT:
         return verify.reverted(url, pair)
@@ -145,11 +145,7 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
         return {"pair": pair, "rows": 0}
     # While a view answers to the old name, a function that mentions it goes on working.
     waived = request.waive_functions or request.compatibility_views
-    found = verify.run(url, pair, waive_functions=waived)
-    left = [batch.old for batch in make_plan(url, pairs=[pair], options=request.options).at_work]
-    if left:
-        raise MigrationFailed(f"{pair}: left to rename: {', '.join(left)}. Start a new run.")
-    return found
+    return verify.run(url, pair, waive_functions=waived)
 
 
 def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_label: str) -> dict[str, object]:
@@ -157,9 +153,14 @@ def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_lab
 
     Returns:
         Plain values: files by what they are, rows before and after.
+
+    Raises:
+        MigrationFailed: something is left to rename.
     """
     if request.action != MIGRATE:
         return {"files": {}}
+    if left := [batch.old for batch in make_plan(url, pairs=request.pairs, options=request.options).at_work]:
+        raise MigrationFailed(f"Left to rename: {', '.join(left)}. Start a new run.")
     made = _stored(url, plan_hash)
     before: dict[str, int] = {}
     after: dict[str, int] = {}
@@ -170,8 +171,8 @@ def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_lab
                 before[name] = before.get(name, 0) + row.content.rows
             names = [new_parent(family, pair) for family in FAMILIES]
             after |= {name: count_rows(connection, name) for name in names if find(connection, name)}
-        left = views.existing(connection, request.pairs)
-    files = pages.write_result(made, folder_of(reports, run_label), before=before, after=after, views=left)
+        kept = views.existing(connection, request.pairs)
+    files = pages.write_result(made, folder_of(reports, run_label), before=before, after=after, views=kept)
     moved = set(before) & set(after)
     return {
         "files": {what: str(path) for what, path in files.items()},

@@ -98,7 +98,7 @@ class Expected(NamedTuple):
 
 
 def expect(
-    connection: Connection, pair: str, month: Month, lookback: int, *, across: bool = False
+    connection: Connection, pair: str, month: Month, lookback: int, families: Iterable[str] = ()
 ) -> Expected:
     """Read the bars of a month and say what its tables must hold.
 
@@ -107,13 +107,13 @@ def expect(
         pair: the currency pair.
         month: the month.
         lookback: bars to read in front of the month, at least the look-back of every column.
-        across: also read what all pairs share, for families that need it.
+        families: what these read of what all pairs share is read too.
 
     Raises:
         MissingInput: the pair has no bars or no baseline.
     """
     chunk = read_chunk(connection, pair, month, lookback)
-    return Expected(with_shared(connection, chunk) if across else chunk, _keys(connection, chunk))
+    return Expected(with_shared(connection, chunk, families), _keys(connection, chunk))
 
 
 def own_inputs(columns: Iterable[Feature]) -> list[str]:

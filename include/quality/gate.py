@@ -36,7 +36,7 @@ from include.quality.suites import KEY
 from include.quality.validation import check_cells, check_profiles, limits
 from include.storage.arrays import read_rows
 from include.storage.build import wanted_months
-from include.storage.chunks import ACROSS_PAIRS, lookback_of
+from include.storage.chunks import lookback_of
 from include.storage.connection import Connection, connect
 from include.storage.copying import FloatArray, MinuteArray
 from include.storage.log import built_from
@@ -110,9 +110,10 @@ class _Gate:
         sample = self._one_of([table.name for table in tables]), self._one_of(months)
         self.inspection.pairs_not_loaded = pairs_not_loaded(self.connection, columns)
         inputs = own_inputs(columns)
-        across = any(table.family in ACROSS_PAIRS for table in tables)
         for month in months:
-            expected = expect(self.connection, self.inspection.pair, month, lookback, across=across)
+            expected = expect(
+                self.connection, self.inspection.pair, month, lookback, self.inspection.families
+            )
             absent = {name: expected.absent(name) for name in inputs}
             self.inspection.add_month(str(month), expected.keys.number, absent)
             for table in tables if expected.keys.number else ():

@@ -17,7 +17,6 @@ from include.features.grid import MAX_FILL
 from include.names import SCHEMA, Month, months_between
 from include.storage.bars import range_of_bars
 from include.storage.chunks import (
-    ACROSS_PAIRS,
     Chunk,
     columns_of_chunk,
     lookback_of,
@@ -137,10 +136,9 @@ def _chunks(
 ) -> Iterator[Chunk]:
     """One chunk per month, read once for all families of a build."""
     lookback = max(map(lookback_of, families))
-    across = any(name in ACROSS_PAIRS for name in families)
     for month in months:
         chunk = read_chunk(connection, pair, month, lookback)
-        yield with_shared(connection, chunk) if across else chunk
+        yield with_shared(connection, chunk, families)
 
 
 def _build_month(

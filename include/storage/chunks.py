@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
@@ -14,23 +14,30 @@ import numpy as np
 from include import features
 from include.features.bqx import bqx_columns
 from include.features.catalogue import family as catalogue_family
+from include.features.correlation import shared_columns
 from include.features.engine import compute
 from include.features.grid import Grid, make_grid
+from include.features.join import common_minutes
+from include.features.mres import WARM_BARS
+from include.features.resample import complete
 from include.features.series import Series
-from include.features.shared import SHARED_COLUMNS, Shared
+from include.features.shared import Shared
+from include.features.xpair import DOLLAR_LOOKBACK, Related, related_pairs
 from include.names import Month
+from include.pairs import USD_MAJORS
 from include.storage.arrays import read_rows
 from include.storage.bars import price_side_of, read_bars
 from include.storage.connection import Connection
 from include.storage.copying import FloatArray, MinuteArray
-from include.storage.log import baseline_of, watermark
+from include.storage.log import baseline_of, baselines, watermark
 from include.storage.schema import columns_of
 from include.storage.tables import SHARED, Table
 
 MARGIN = 16  # bars in front of the first input: r needs 1, b needs 15, db needs 16
 STILLNESS = 300  # more bars for a month that begins in a long stretch of equal prices, see decision 8
 BQX_LOOKBACK = 75
-ACROSS_PAIRS = ("correlation_idx", "correlation_bqx")  # families that read what all pairs share
+# What families read of what all pairs share.
+SHARED_INPUTS = {f"correlation_{domain}": shared_columns(domain) for domain in ("idx", "bqx")}
 MID_OFFSET = {"bid": 0.5, "mid": 0.0, "ask": -0.5, "unknown": 0.5}  # of the close, in spreads
 
 
@@ -43,6 +50,7 @@ class Chunk(NamedTuple):
     baseline_rate: float
     mid_offset: float
     shared: Shared | None = None
+    related: Related | None = None
 
     @property
     def rows_of_month(self) -> MinuteArray:
@@ -76,8 +84,9 @@ class Chunk(NamedTuple):
         digest = blake2b(facts.encode(), digest_size=16)
         for field in fields(self.grid):
             digest.update(np.ascontiguousarray(getattr(self.grid, field.name)).tobytes())
-        if family in ACROSS_PAIRS and self.shared is not None:
-            for values in (self.shared.ts, *self.shared.columns.values()):
+        if family in SHARED_INPUTS and self.shared is not None:
+            inputs = (self.shared.columns[name] for name in SHARED_INPUTS[family])
+            for values in (self.shared.ts, *inputs):
                 digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
@@ -87,35 +96,110 @@ def lookback_of(family: str) -> int:
     return (BQX_LOOKBACK if family == "bqx" else catalogue_family(family).lookback) + MARGIN + STILLNESS
 
 
-def read_chunk(connection: Connection, pair: str, month: Month, lookback: int) -> Chunk:
+def read_chunk(
+    connection: Connection, pair: str, month: Month, lookback: int, since: int | None = None
+) -> Chunk:
     """Read one month of grid bars with `lookback` real bars in front of it.
 
     Bars behind the watermark are not seen, whether or not they are in the table.
 
+    Args:
+        connection: a session.
+        pair: the currency pair.
+        month: the month.
+        lookback: how many real bars to read in front of it.
+        since: an epoch minute before the month: count them in front of that instead, and read all bars
+            in between as well.
+
     Raises:
         MissingInput: the pair has no bars table or no baseline.
     """
+    first = month.first_minute if since is None else min(since, month.first_minute)
     end = min(month.end_minute, watermark(connection) + 1)
-    bars = read_bars(connection, pair, month.first_minute, max(end, month.first_minute), before=lookback)
+    bars = read_bars(connection, pair, first, max(end, first), before=lookback)
     grid = make_grid(bars, max(end - 1, int(bars.ts[-1]) if len(bars) else 0))
     side = price_side_of(connection, pair, month)
     return Chunk(pair, month, grid, baseline_of(connection, pair).rate, MID_OFFSET[side])
 
 
-def with_shared(connection: Connection, chunk: Chunk) -> Chunk:
-    """The chunk with what all pairs share over its minutes; nothing is shared before that was built."""
+def with_shared(connection: Connection, chunk: Chunk, families: Iterable[str]) -> Chunk:
+    """The chunk with what these families read of what all pairs share, over its minutes.
+
+    Nothing is shared before that was built: every column is then absent.
+    """
+    names = sorted({name for family in families for name in SHARED_INPUTS.get(family, ())})
+    if not names:
+        return chunk
     if not len(chunk.grid) or not columns_of(connection, SHARED):
-        return chunk._replace(shared=Shared(np.empty(0, np.int64), _no_rows()))
+        return chunk._replace(shared=Shared(np.empty(0, np.int64), _no_rows(names)))
     first, last = int(chunk.grid.ts[0]), int(chunk.grid.ts[-1])
-    ts, values = read_rows(connection, SHARED, list(SHARED_COLUMNS), first, last + 1)
+    ts, values = read_rows(connection, SHARED, names, first, last + 1)
     return chunk._replace(shared=Shared(ts, values))
+
+
+def with_related(connection: Connection, chunk: Chunk) -> Chunk:
+    """The chunk with the pairs that the family xpair reads, over its minutes and as far back as needed.
+
+    Each has the rows before the chunk's first one that its own returns and BQX there are made of, and
+    all together as many rows of the dollar grid before the month as its longest window counts, or all
+    there are. Pairs that were never loaded stay absent: what reads them is NULL.
+
+    Raises:
+        MissingInput: a related pair was loaded but its bars are gone.
+    """
+    since = int(chunk.grid.ts[0]) if len(chunk.grid) else chunk.month.first_minute
+    loaded = baselines(connection)
+    pairs = [pair for pair in related_pairs(chunk.pair) if pair in loaded]
+    chunks = read_to_dollar_grid(connection, pairs, chunk.month, DOLLAR_LOOKBACK, since)
+    return chunk._replace(related=Related({pair: one.series for pair, one in chunks.items()}))
+
+
+def read_to_dollar_grid(
+    connection: Connection, pairs: Sequence[str], month: Month, rows: int, since: int | None = None
+) -> dict[str, Chunk]:
+    """Chunks of several pairs with at least that many rows of the dollar grid before the month.
+
+    Where majors have gaps, the minutes they share are fewer than the rows of each: read further back
+    until there are enough of them, or no more bars. `since` as in `read_chunk`.
+    """
+    before = rows + MARGIN
+    start = month.first_minute if since is None else since
+    while True:
+        chunks = {pair: read_chunk(connection, pair, month, before, since) for pair in pairs}
+        in_front = (int(np.searchsorted(chunk.grid.ts, start)) for chunk in chunks.values())
+        exhausted = all(bars < before for bars in in_front)
+        hopeless = any(pair not in chunks for pair in USD_MAJORS)
+        if exhausted or hopeless or len(dollar_rows_before(chunks, month)) >= rows:
+            return chunks
+        before *= 2
+
+
+def dollar_rows_before(chunks: Mapping[str, Chunk], month: Month) -> MinuteArray:
+    """Minutes before the month at which all majors that are there have a row."""
+    majors = [chunks[pair].grid.ts for pair in USD_MAJORS if pair in chunks]
+    common = common_minutes(majors) if majors else np.empty(0, np.int64)
+    return common[common < month.first_minute]
+
+
+def with_complete_bars(connection: Connection, chunk: Chunk) -> Chunk:
+    """The chunk with as many complete 15-minute bars before its month as the family mres needs.
+
+    The catalogue's warm-up is right where no break cuts a bar short; a pair with many gaps has fewer
+    complete bars in as many minutes, so it is read further back until there are enough, or no more
+    bars. Call it before `with_shared` and `with_related`.
+    """
+    lookback = chunk.first_row
+    while chunk.first_row >= lookback and len(complete(chunk.grid.ts[: chunk.first_row], 15)) < WARM_BARS:
+        lookback = max(2 * lookback, MARGIN)
+        chunk = read_chunk(connection, chunk.pair, chunk.month, lookback)
+    return chunk
 
 
 def columns_of_chunk(chunk: Chunk, table: Table) -> Mapping[str, FloatArray]:
     """Columns of a table for every grid bar of a chunk, its warm-up bars included; NaN = NULL."""
     if table.family == "bqx":
         return bqx_columns(chunk.series.S) | {"is_filled": chunk.grid.is_filled.astype(np.float64)}
-    return compute(table.family, chunk.series, pair=chunk.pair, shared=chunk.shared)
+    return compute(table.family, chunk.series, pair=chunk.pair, shared=chunk.shared, related=chunk.related)
 
 
 @cache
@@ -135,5 +219,5 @@ def _since(shared: Shared | None, minute: int) -> Shared | None:
     return Shared(shared.ts[first:], {name: values[first:] for name, values in shared.columns.items()})
 
 
-def _no_rows() -> dict[str, FloatArray]:
-    return {name: np.empty(0) for name in SHARED_COLUMNS}
+def _no_rows(names: Iterable[str]) -> dict[str, FloatArray]:
+    return {name: np.empty(0) for name in names}

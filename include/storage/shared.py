@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 from hashlib import blake2b
 
 import numpy as np
@@ -12,9 +11,9 @@ import numpy as np
 from include.errors import BqxError
 from include.features.shared import SHARED_LOOKBACK, compute_shared
 from include.names import Month
-from include.pairs import PAIRS, USD_MAJORS
+from include.pairs import PAIRS
 from include.storage.build import MonthBuild, available_months, summary, write_month
-from include.storage.chunks import MARGIN, Chunk, read_chunk
+from include.storage.chunks import MARGIN, Chunk, dollar_rows_before, read_to_dollar_grid
 from include.storage.connection import Connection, connect
 from include.storage.copying import encode
 from include.storage.log import baselines
@@ -69,34 +68,13 @@ def _readable(connection: Connection) -> tuple[dict[str, list[Month]], dict[str,
 
 
 def _chunks(connection: Connection, pairs: Sequence[str], month: Month) -> dict[str, Chunk]:
-    """Chunks of all pairs that reach back over the same minutes: enough rows of the dollar grid.
-
-    Where majors have gaps, the minutes they share are fewer than the rows of each: read further back
-    until there are enough of them, or no more bars.
-    """
-    before = SHARED_LOOKBACK + MARGIN
-    while True:
-        chunks = {pair: read_chunk(connection, pair, month, before) for pair in pairs}
-        front = _dollar_grid(chunks, month)
-        exhausted = all(chunk.first_row < before for chunk in chunks.values())
-        if len(front) >= SHARED_LOOKBACK or exhausted or not _has_every_major(chunks):
-            break
-        before *= 2
+    """Chunks of all pairs that reach back over the same minutes: enough rows of the dollar grid."""
+    chunks = read_to_dollar_grid(connection, pairs, month, SHARED_LOOKBACK)
+    front = dollar_rows_before(chunks, month)
     if len(front) < SHARED_LOOKBACK:
         return chunks
     since = int(front[-SHARED_LOOKBACK])
     return {pair: _reaching_back(chunk, since) for pair, chunk in chunks.items()}
-
-
-def _dollar_grid(chunks: Mapping[str, Chunk], month: Month) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Minutes before the month at which all majors have a row."""
-    majors = [chunks[pair].grid.ts for pair in USD_MAJORS if pair in chunks]
-    common = reduce(np.intersect1d, majors) if majors else np.empty(0, np.int64)
-    return common[common < month.first_minute]
-
-
-def _has_every_major(chunks: Mapping[str, Chunk]) -> bool:
-    return all(pair in chunks for pair in USD_MAJORS)
 
 
 def _reaching_back(chunk: Chunk, since: int) -> Chunk:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from include.features import correlation, dollar, engine, shared, spread, volume
-from include.features.catalogue import FAMILIES
+from include.features.catalogue import FAMILIES, STORED
 from include.features.grid import make_grid
 from include.features.join import join_exact
 from include.features.kernels import pairwise, rolling
@@ -40,7 +40,7 @@ SUNDAY_OPEN = currencies.THURSDAY + 88 * 60
 GLOBAL = [f.name for name in ACROSS for f in FAMILIES[name].columns if f.grid == "dollar"]
 
 
-def compute(market, watermark, families=engine.COMPUTED) -> Table:
+def compute(market, watermark, families=STORED) -> Table:
     """Families of the targets and the shared columns, on every minute at which one of them has a row."""
     series = currencies.all_series(market, watermark)
     common = shared.compute_shared(series)
@@ -244,7 +244,7 @@ def test_all_inputs_late_make_all_columns_late(pair):
     delayed = {name: late(one) for name, one in even().items()}
     before, after = shared.compute_shared(even()), shared.compute_shared(delayed)
     rows = slice(1600, None)
-    for family in engine.COMPUTED:
+    for family in STORED:
         values = engine.compute(family, delayed[pair], pair=pair, shared=after)
         for name, wanted in engine.compute(family, even()[pair], pair=pair, shared=before).items():
             table, reference = (
@@ -276,7 +276,7 @@ def test_one_pair_late_changes_what_reads_it_and_nothing_else(pair):
         moved = after.columns[f"{symbol}_{pair}"][rows]
         np.testing.assert_array_equal(moved, np.roll(before.columns[f"{symbol}_{pair}"], 1)[rows])
     columns = {f"shared__{name}": (values, after.columns[name]) for name, values in before.columns.items()}
-    for family in engine.COMPUTED:
+    for family in STORED:
         old, new = (engine.compute(family, even()[target], pair=target, shared=s) for s in (before, after))
         columns |= {f"{family}__{name}": (old[name], new[name]) for name in old}
     for name, (old, new) in columns.items():

@@ -7,19 +7,29 @@ import dataclasses
 import numpy as np
 import pytest
 
-from include.features import engine
+from include.features import averages, calendar, dual, engine, events, lags, regimes
 from include.features.bqx import bqx_columns
 from include.features.catalogue import FAMILIES
 from include.features.grid import make_grid
+from include.features.kernels import pairwise, recursive, rolling
 from include.features.series import Series
 from tests.include.features.markets import FRIDAY_CLOSE, NEW_YEAR, SUNDAY_OPEN, recorded, series_of, simulated
-from tests.leakage.checks import Table, assert_blind_to_future, assert_chunks, assert_truncation, offence
+from tests.leakage.checks import (
+    Table,
+    assert_blind_to_future,
+    assert_chunks,
+    assert_known_somewhere,
+    assert_truncation,
+    offence,
+)
 
-RECURSIVE = ("rsi", "macd", "adx", "plus_di", "minus_di", "atr", "dist_to_fib")
+RECURSIVE = (
+    "rsi", "macd", "adx", "plus_di", "minus_di", "atr", "dist_to_fib",
+    "ema", "bqx_ema", "ewma_vol", "garch_vol",
+)  # fmt: skip
 KINDS = ("reg", "statistics", "bollinger", "technical", "fibonacci")
-OWN_PRICES = tuple(
-    f"{kind}_{domain}" for kind in KINDS for domain in ("idx", "bqx")
-)  # read one pair's prices
+MATRIX = ("lag", "ma", "dual", "time", "event")  # kept in no table
+OWN_PRICES = (*(f"{kind}_{domain}" for kind in KINDS for domain in ("idx", "bqx")), *MATRIX)
 BASE = 1.14  # the stored baseline: no chunk ever makes its own
 
 
@@ -57,8 +67,17 @@ def boundaries() -> list[int]:
         SUNDAY_OPEN,
         SUNDAY_OPEN + 1,
     ]
+    warm_up = [int(bars.ts[row]) for row in (0, 1, 15, 16, 61, 120, 199, 253, 1440, 1465)]
     rng = np.random.default_rng(11)
-    return inside + edges + week + rng.integers(bars.ts[0] + 5, bars.ts[-1], 6).tolist()
+    return warm_up + inside + edges + week + rng.integers(bars.ts[0] + 5, bars.ts[-1], 6).tolist()
+
+
+def test_every_column_has_values(market, end):
+    table = compute(market, end)
+    assert_known_somewhere(table)
+    assert {name for name in table.columns if not name.startswith("bqx__")} == {
+        feature.full_name for family in OWN_PRICES for feature in FAMILIES[family].columns
+    }
 
 
 @pytest.mark.parametrize("minute", boundaries())
@@ -103,11 +122,12 @@ def test_warm_up_suffices_after_a_jump():
 
 def assert_own_warm_up_suffices(bars):
     """Each column with its OWN warm-up instead of its family's, which begins in the worst burst."""
-    burst = int(np.argmax(np.abs(np.diff(np.log(bars.close[:-700])))))
+    moves = np.abs(np.diff(np.log(bars.close)))
     whole = compute({"eurusd": bars}, int(bars.ts[-1]))
     for family in OWN_PRICES:
         for lookback in {feature.lookback for feature in FAMILIES[family].columns}:
-            for first in range(burst - 14, burst + 5, 3):
+            burst = int(np.argmax(moves[: len(bars) - lookback - 60]))
+            for first in range(max(0, burst - 14), burst + 5, 3):
                 start, end = int(bars.ts[first + lookback]), int(bars.ts[first + lookback + 20])
                 chunk = only(family)({"eurusd": bars.slice(int(bars.ts[first]), end + 1)}, end).between(
                     start, end
@@ -133,8 +153,12 @@ def only(family):
 @pytest.fixture(scope="module")
 def series():
     rng = np.random.default_rng(2)
-    close = 100 + np.cumsum(rng.normal(0, 1e-2, 1800))
-    return series_of(close, close + rng.uniform(0, 0.02, 1800), close - rng.uniform(0, 0.02, 1800))
+    close = 100 + np.cumsum(rng.normal(0, 1e-2, 3600))
+    return series_of(close, close + rng.uniform(0, 0.02, 3600), close - rng.uniform(0, 0.02, 3600))
+
+
+# The inputs that a symbol is made of.
+MADE_OF = {"b": "S", "r": "S", "dS": "S", "db": "S", "b_hi": "SL", "b_lo": "SH", "ts": "t", "holidays": "t"}
 
 
 @pytest.mark.parametrize("family", OWN_PRICES)
@@ -144,10 +168,8 @@ def test_delayed_inputs_delay_the_columns(family, series):
     for delayed in ({"S"}, {"H", "L"}, {"S", "H", "L"}):
         after = engine.compute(family, late(series, delayed))
         for feature in FAMILIES[family].columns:
-            inputs = set(
-                "".join({"b": "S", "b_hi": "SL", "b_lo": "SH"}.get(name, name) for name in feature.inputs)
-            )
-            rows, tolerance = slice(700, None), 1e-9
+            inputs = set("".join(MADE_OF.get(name, name) for name in feature.inputs))
+            rows, tolerance = slice(3200, None), 1e-9  # an EMA_200 needs 3000 rows to forget its start
             if inputs <= delayed:
                 expected = np.roll(before[feature.name], 1)
             elif not inputs & delayed:
@@ -160,6 +182,49 @@ def test_delayed_inputs_delay_the_columns(family, series):
                 tolerance,
             )
             assert found is None, f"{delayed} delayed: {found}"
+
+
+def test_a_late_clock_delays_what_reads_the_clock(series):
+    before, after = engine.compute("time", series), engine.compute("time", late(series, {"ts"}))
+    for feature in FAMILIES["time"].columns:
+        expected = np.roll(before[feature.name], 1) if "ts" in feature.inputs else before[feature.name]
+        np.testing.assert_array_equal(after[feature.name][1:], expected[1:], err_msg=feature.name)
+
+
+def ahead(x, rows):
+    return np.concatenate([x[rows:], np.full(min(rows, len(x)), np.nan)])
+
+
+def of_full_sample(x, n, eps):
+    order = np.searchsorted(np.sort(x[~np.isnan(x)]), x) / max(np.sum(~np.isnan(x)), 1)
+    return np.where(np.isnan(x), np.nan, np.minimum(order, 0.9999))
+
+
+MUTANTS = {
+    "lead instead of lag": ("lag", lags, "lagged", ahead),
+    "centred mean": ("ma", averages.rolling, "mean", lambda x, n: ahead(MEAN(x, n), n // 2)),
+    "average that starts at the end": ("ma", averages.recursive, "ema", lambda x, n: EMA(x[::-1], n)[::-1]),
+    "BQX of the future": ("dual", dual, "lagged", ahead),
+    "centred correlation": ("dual", dual, "correlation", lambda x, y, n, *eps: ahead(CORR(x, y, n, *eps), 7)),
+    "rank in all of the sample": ("dual", dual, "mid_rank", of_full_sample),
+    "session by the whole sample": ("time", calendar, "mid_rank", of_full_sample),
+    "regime by the whole sample": ("event", events, "mid_rank", of_full_sample),
+    "jumps known beforehand": ("event", events, "lagged", ahead),
+    "jumps marked a bar early": ("event", events, "jumps", lambda r, k: ahead(JUMPS(r, k), 1)),
+    "next bar's volatility": ("event", events.recursive, "reverting", lambda *x: ahead(REVERTING(*x), 1)),
+}
+MEAN, EMA, REVERTING = rolling.mean, recursive.ema, recursive.reverting
+CORR, JUMPS = pairwise.correlation, regimes.jumps
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_caught(name, market, end, monkeypatch):
+    family, module, attribute, mutant = MUTANTS[name]
+    cuts = [NEW_YEAR - 5, SUNDAY_OPEN + 590]
+    assert_truncation(only(family), market, end, cuts)
+    monkeypatch.setattr(module, attribute, mutant)
+    with pytest.raises(AssertionError, match=f"{family}__.* at row"):
+        assert_truncation(only(family), market, end, cuts)
 
 
 def late(series: Series, names: set[str]) -> Series:

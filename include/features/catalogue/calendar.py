@@ -78,7 +78,7 @@ UTC calendar days. The holiday table is a static file of the repository with its
 the Python package holidays 0.109: US (no subdivision), GB (subdivision ENG: England and Wales) and JP,
 category public, observed and substitute days included, 2010 to 2035. US 2021-06-18 and 2021-06-19 and GB
 2022-09-19 are taken out: they were announced less than 60 days ahead, so a countdown to them would look
-ahead."""
+ahead. Before 2010, and after the last holiday of a country in 2035, its countdown is NULL."""
 
 CLOCK = Common("time", SHARED, ("ts",))
 

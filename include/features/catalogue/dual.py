@@ -151,7 +151,8 @@ STATISTICS_ABOUT = "The constant 240 = 15 + 15^2: for a random walk var(db) = 24
 
 BOLLINGER_ABOUT = """\
 In both domains bw(y) = 4*sd0_20(y)/max(sd_120(y), EPS) and comp(y) = rank_120(bw(y)), with EPS = 1e-9
-for S and 1e-12 for b; out(y) = +1 if its bb_percent_b_20 > 1, -1 if < 0, else 0 (also when flat)."""
+for S and 1e-12 for b; out(y) = +1 if its bb_percent_b_20 > 1, -1 if < 0, else 0 (also when flat). A value
+on the band, as 4 equal prices after 16 others are, is not outside: rounding up to 1e-9 does not decide."""
 
 LEVELS = Common("dual", SHARED, ("S", "b"), counts="b")
 

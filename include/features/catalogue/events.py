@@ -92,7 +92,13 @@ TREND = (
 )
 
 JUMPS_ABOUT = """\
-sg_t = sd_60 of r_{t-60}..r_{t-1}, WITHOUT the current bar; J = jump_flag_2_5_sigma."""
+sg_t = sd_60 of r_{t-60}..r_{t-1}, WITHOUT the current bar; J = jump_flag_2_5_sigma. Bars before the first
+J count as bars without a jump in time_since_last_jump; a J that is NULL later on hides it until the next
+jump, or until 1440 bars have passed."""
+
+TREND_ABOUT = """\
+k_n = lin_n(S), Q_n = R2 of that line, v_n = sd_n(r). The R2 of whole ticks can be exactly 0.3, 0.5 or 0.8:
+up to 1e-9 below a limit counts as having reached it."""
 
 EVENT = computed(
     "event",
@@ -104,6 +110,6 @@ EVENT = computed(
         "Trend regime",
         TREND,
         Common("event", SHARED, ("S",)),
-        "k_n = lin_n(S), Q_n = R2 of that line, v_n = sd_n(r).",
+        TREND_ABOUT,
     ),
 )

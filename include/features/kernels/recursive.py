@@ -14,7 +14,7 @@ import numpy as np
 from include.features.arrays import Floats
 from include.features.kernels.jit import kernel
 
-__all__ = ["Directional", "directional", "ema", "macd", "rsi"]
+__all__ = ["Directional", "directional", "ema", "macd", "reverting", "rsi"]
 
 PERCENT_EPS = 1e-9  # a sum of two indicators in percent that is nothing
 
@@ -40,6 +40,17 @@ def macd(x: Floats, fast: int, slow: int, signal: int) -> tuple[Floats, Floats]:
     out = np.full((2, x.size), np.nan)
     _macd(x, _first(x), 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1), out)
     return out[0], out[1]
+
+
+def reverting(x: Floats, base: Floats, weights: tuple[float, float, float]) -> Floats:
+    """H = weights[0]*base + weights[1]*x + weights[2]*h, with h = base before the first row that has one.
+
+    With squared returns and their long-run variance this is a GARCH(1,1) of fixed coefficients; the
+    value of a row is what is expected of the next one.
+    """
+    out = np.full(x.size, np.nan)
+    _reverting(x, base, _first(base), weights, out)
+    return out
 
 
 def rsi(x: Floats, n: int, eps: float) -> Floats:
@@ -72,6 +83,14 @@ def _ema(x: Floats, first: int, alpha: float, out: Floats) -> None:
     value = x[first] if first < x.size else np.nan
     for t in range(first, x.size):
         value += alpha * (x[t] - value)
+        out[t] = value
+
+
+@kernel
+def _reverting(x: Floats, base: Floats, first: int, weights: tuple[float, float, float], out: Floats) -> None:
+    value = base[first] if first < x.size else np.nan
+    for t in range(first, x.size):
+        value = weights[0] * base[t] + weights[1] * x[t] + weights[2] * value
         out[t] = value
 
 

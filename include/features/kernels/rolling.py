@@ -14,7 +14,7 @@ import numpy as np
 from include.features.arrays import Flags, Floats
 from include.features.kernels.jit import BLOCK, kernel
 
-__all__ = ["Bands", "Level", "Moments", "bands", "level", "mean_deviation", "moments", "sd"]
+__all__ = ["Bands", "Level", "Moments", "bands", "level", "mean", "mean_deviation", "moments", "sd"]
 
 
 class Level(NamedTuple):
@@ -53,6 +53,14 @@ def sd(x: Floats, n: int, flat: Flags) -> Floats:
     out = np.empty(x.size)
     out[: n - 1] = np.nan
     _sd(x, n, flat, out)
+    return out
+
+
+def mean(x: Floats, n: int) -> Floats:
+    """mean_n, the same to the last bit as that of `level`."""
+    out = np.empty(x.size)
+    out[: n - 1] = np.nan
+    _mean(x, n, out)
     return out
 
 
@@ -163,6 +171,16 @@ def _finish(now: Floats, flat: Flags, mean: Floats, m2: Floats, n: int, start: i
         sd[j] = 0.0 if flat[j] else np.sqrt(m2[j] / (n - 1))
     for j in range(now.size):
         z[j] = 0.0 if flat[j] else -mean[j] / sd[j]
+
+
+@kernel
+def _mean(x: Floats, n: int, out: Floats) -> None:
+    mean = np.empty(BLOCK)
+    for start in range(n - 1, x.size, BLOCK):
+        size = min(BLOCK, x.size - start)
+        _offset(x, start, size, n, mean)
+        for j in range(size):
+            out[start + j] = x[start + j] + mean[j]
 
 
 @kernel

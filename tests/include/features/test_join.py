@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.features.join import join_exact
+from include.features.join import common_minutes, join_exact
 
 
 def test_join_takes_the_same_minute_or_nothing():
@@ -25,3 +25,10 @@ def test_joined_columns_have_memory_of_their_own():
 def test_before_and_after_the_source():
     joined = join_exact(np.array([1, 2, 3, 4]), np.array([2, 3]), {"x": np.array([5.0, 6.0])})
     np.testing.assert_array_equal(joined["x"], [np.nan, 5, 6, np.nan])
+
+
+def test_common_minutes():
+    grids = [np.array([1, 2, 3, 5, 9]), np.array([2, 3, 4, 9]), np.array([0, 2, 9])]
+    np.testing.assert_array_equal(common_minutes(grids), [2, 9])
+    np.testing.assert_array_equal(common_minutes(grids[:1]), grids[0])
+    assert common_minutes([*grids, np.empty(0, np.int64)]).size == 0

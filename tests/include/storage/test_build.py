@@ -12,20 +12,20 @@ import pytest
 from include.errors import BadParameter, MissingInput
 from include.features import engine
 from include.features.bars import Bars
-from include.features.catalogue import family
+from include.features.catalogue import STORED, family
 from include.features.grid import make_grid
 from include.features.series import Series
 from include.names import Month
 from include.settings import FAMILIES as EVERY_FAMILY
 from include.storage import chunks
 from include.storage.build import available_months, build
-from include.storage.chunks import ACROSS_PAIRS, lookback_of
+from include.storage.chunks import SHARED_INPUTS, lookback_of
 from include.storage.connection import connect
 from tests.include.storage.samples import sample_bars, store
 
 PAIR = "eurusd"
 MONTHS = 4  # of the sample
-FAMILIES = tuple(name for name in EVERY_FAMILY if name not in ACROSS_PAIRS)  # see test_shared.py for those
+FAMILIES = tuple(name for name in EVERY_FAMILY if name not in SHARED_INPUTS)  # see test_shared.py for those
 
 
 @pytest.fixture(scope="module")
@@ -190,4 +190,4 @@ def test_unknown_families_are_named(url: str) -> None:
 
 def test_every_family_that_is_built_has_its_warm_up() -> None:
     assert all(lookback_of(name) >= family(name).lookback for name in EVERY_FAMILY)
-    assert set(EVERY_FAMILY) == set(engine.COMPUTED)
+    assert set(EVERY_FAMILY) == set(STORED) <= set(engine.COMPUTED)
