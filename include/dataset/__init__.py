@@ -1,0 +1,1 @@
+"""Training sets: reference columns, targets, split, scaling, selection, and how they are written."""

@@ -1,0 +1,181 @@
+"""The manifest of a data set: what it consists of. A data set without one does not exist."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from include.errors import BadParameter, BqxError
+from include.pairs import PAIRS
+
+SPLITS = ("train", "val", "test")
+NAME = "manifest.json"
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+class DatasetConflict(BqxError):
+    """A data set of this id is complete and has other content; nothing was changed."""
+
+
+class Part(NamedTuple):
+    """One file of a data set.
+
+    Attributes:
+        key: its whole name in the bucket, ``datasets/{dataset_id}/{pair}/{split}/{yyyy-mm}.parquet``.
+        rows: how many it holds.
+        sha256: of its bytes, hexadecimal.
+        bytes: its size.
+    """
+
+    key: str
+    rows: int
+    sha256: str
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        """Its name within the data set, ``{pair}/{split}/{yyyy-mm}.parquet``."""
+        return "/".join(self.key.split("/")[-3:])
+
+    @property
+    def pair(self) -> str:
+        """The pair it belongs to."""
+        return self.key.split("/")[-3]
+
+    @property
+    def split(self) -> str:
+        """The split it belongs to."""
+        return self.key.split("/")[-2]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set consists of.
+
+    Attributes:
+        dataset_id: its name, for ever.
+        catalogue_hash: of the feature catalogue that made it.
+        columns_total: features that were computed and checked.
+        columns_selected: matrix columns in the files, ``table__column``.
+        targets: target columns in the files.
+        splits: ``{"train": {"from": ..., "to": ..., "rows": ...}, ...}``; rows over all pairs.
+        files: every file; the order does not matter, it is sorted by key.
+        source: range of the bars it was made from, ``{"from": ..., "to": ...}``.
+        code_version: of this project.
+        extra: anything else worth keeping, such as scalers; plain JSON, not part of the content hash.
+    """
+
+    dataset_id: str
+    catalogue_hash: str
+    columns_total: int
+    columns_selected: tuple[str, ...]
+    targets: tuple[str, ...]
+    splits: Mapping[str, Mapping[str, Any]]
+    files: tuple[Part, ...]
+    source: Mapping[str, Any]
+    code_version: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        files = sorted(Part(*part) for part in self.files)
+        object.__setattr__(self, "files", tuple(files))
+        object.__setattr__(self, "columns_selected", tuple(self.columns_selected))
+        object.__setattr__(self, "targets", tuple(self.targets))
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the content: names, rows and hashes of the files, columns, targets and splits.
+
+        It does not depend on the data set's id, on when, or by which version of the code it was made.
+        Parquet bytes depend on the version of pyarrow, which ``requirements.txt`` fixes.
+        """
+        content = {
+            "files": [(part.name, part.rows, part.sha256) for part in self.files],
+            "columns": self.columns_selected,
+            "targets": self.targets,
+            "splits": self.splits,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """As it is stored; the same content gives the same text."""
+        told = asdict(self) | {"files": [part._asdict() for part in self.files]}
+        return json.dumps(told | {"content_hash": self.content_hash}, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def of(cls, text: str | bytes) -> Manifest:
+        """Read the stored form.
+
+        Raises:
+            ValueError: it is no manifest, or was changed by hand: its content hash does not fit.
+        """
+        try:
+            told = json.loads(text)
+            stored = told.pop("content_hash")
+            files = tuple(Part(**one) for one in told.pop("files"))
+            manifest = cls(files=files, **told)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it is no manifest of a data set: {error}") from error
+        if manifest.content_hash != stored:
+            raise ValueError("its content hash does not fit what it lists")
+        return manifest
+
+    def check(self) -> None:
+        """Refuse a manifest that contradicts itself.
+
+        Raises:
+            BadParameter: it does; says where.
+        """
+        check_id(self.dataset_id)
+        if not self.files:
+            raise BadParameter(f"Data set {self.dataset_id} has no files. Choose a range that has bars.")
+        for what, names in (
+            ("file", [part.key for part in self.files]),
+            ("column", [*self.columns_selected, *self.targets]),
+        ):
+            if twice := [name for name, number in Counter(names).items() if number > 1]:
+                raise BadParameter(f"Data set {self.dataset_id} lists the {what} {twice[0]} twice.")
+        rows: Counter[str] = Counter()
+        for part in self.files:
+            rows[part.split] += part.rows
+        for split in sorted({*rows, *self.splits}):
+            said = self.splits.get(split, {}).get("rows")
+            if said != rows[split]:
+                raise BadParameter(
+                    f"Data set {self.dataset_id}, split {split}: the manifest says {said} rows, its files "
+                    f"hold {rows[split]:,}. A part is missing or was written for another data set."
+                )
+
+
+def check_id(dataset_id: str) -> None:
+    """Refuse an id that cannot be a part of a key.
+
+    Raises:
+        BadParameter: with the rule.
+    """
+    if not _ID.fullmatch(dataset_id):
+        raise BadParameter(
+            f"{dataset_id!r} cannot be a data set's id: use small letters, digits, '.', '_' and '-', "
+            "at most 128, and begin with a letter or digit."
+        )
+
+
+def part_name(pair: str, split: str, month: str) -> str:
+    """Name of a file within its data set.
+
+    Raises:
+        BadParameter: there is no such pair, split or month.
+    """
+    if pair not in PAIRS:
+        raise BadParameter(f"There is no pair {pair!r}. The pairs are {', '.join(PAIRS)}.")
+    if split not in SPLITS:
+        raise BadParameter(f"There is no split {split!r}. The splits are {', '.join(SPLITS)}.")
+    if not _MONTH.fullmatch(month):
+        raise BadParameter(f"{month!r} is no month. Write it as in 2018-07.")
+    return f"{pair}/{split}/{month}.parquet"
