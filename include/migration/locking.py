@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import psycopg
 from psycopg import sql
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from include.errors import Busy, MigrationRefused
 from include.names import SCHEMA
 from include.storage.connection import Connection, connect, qualified
+from include.storage.locks import attempts
 
 LOCK_TIMEOUT = "500ms"  # for each lock, and for all locks of a batch together
 PATIENCE = 60.0  # seconds of jittered retries before a batch gives up
@@ -93,16 +93,6 @@ def session(url: str, pair: str) -> Iterator[Connection]:
         yield connection
 
 
-def patiently(waited: tuple[type[Exception], ...]) -> Retrying:
-    """Attempts with jittered pauses while these errors occur, for `PATIENCE` seconds."""
-    return Retrying(
-        retry=retry_if_exception_type(waited),
-        wait=wait_random_exponential(multiplier=0.2, max=5),
-        stop=stop_after_delay(PATIENCE),
-        reraise=True,
-    )
-
-
 def under_locks(connection: Connection, tables: Sequence[str], work: Callable[[], T], effort: Effort) -> T:
     """Do `work` in a transaction that holds ``ACCESS EXCLUSIVE`` on tables and their partitions.
 
@@ -119,7 +109,7 @@ def under_locks(connection: Connection, tables: Sequence[str], work: Callable[[]
     """
     names = ", ".join(f"{SCHEMA}.{name}" for name in tables)
     try:
-        for attempt in patiently(_WAITED):
+        for attempt in attempts(PATIENCE, _WAITED):
             effort.retries += attempt.retry_state.attempt_number > 1
             with attempt:
                 return _attempt(connection, tables, work, effort)

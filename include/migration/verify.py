@@ -12,7 +12,7 @@ from include.errors import MigrationFailed
 from include.migration import baseline, journal
 from include.migration.baseline import Baseline, Leaf
 from include.migration.journal import Entry
-from include.migration.locking import LOCK_TIMEOUT, patiently, session
+from include.migration.locking import LOCK_TIMEOUT, PATIENCE, session
 from include.migration.names import (
     FAMILIES,
     LEGACY,
@@ -25,6 +25,7 @@ from include.migration.names import (
 from include.migration.objects import find
 from include.names import SCHEMA
 from include.storage.connection import Connection, statement
+from include.storage.locks import attempts
 
 _SHOWN = 10  # problems named in a message
 
@@ -234,7 +235,7 @@ def _select(connection: Connection, view: sql.Identifier) -> None:
 
 def _refresh(connection: Connection, view: sql.Identifier) -> None:
     """Refresh a materialized view and take it back; readers of it wait for that long at most."""
-    for attempt in patiently((psycopg.errors.LockNotAvailable,)):
+    for attempt in attempts(PATIENCE, (psycopg.errors.LockNotAvailable,)):
         with attempt:
             try:
                 with connection.transaction():

@@ -14,13 +14,13 @@ PATIENCE = 60.0  # seconds of jittered retries before we give up
 REFUSED = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
 
 
-def attempts(patience: float) -> Retrying:
-    """Attempts with a jittered pause between them; the last refusal (see `REFUSED`) is raised.
+def attempts(patience: float, refused: tuple[type[Exception], ...] = REFUSED) -> Retrying:
+    """Attempts for some seconds with a jittered pause between them; the last refusal is raised.
 
     Each attempt must be a transaction or a savepoint of its own, so that a failed one lets go of its locks.
     """
     return Retrying(
-        retry=retry_if_exception_type(REFUSED),
+        retry=retry_if_exception_type(refused),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stop_after_delay(patience),
         reraise=True,

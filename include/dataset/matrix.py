@@ -1,0 +1,147 @@
+"""The matrix of one pair: stored columns read back, the others computed from the bars, joined on the minute.
+
+A month at a time, so that memory does not grow with the range. Training, validation and, later, a single
+prediction read it through the same two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from include.dataset import targets
+from include.errors import BadParameter, Incomplete, MissingInput
+from include.features.arrays import Columns, Flags, Minutes
+from include.features.catalogue import CATALOGUE, Family
+from include.features.engine import compute
+from include.names import SCHEMA, Month, to_datetime
+from include.storage.arrays import read_rows
+from include.storage.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
+from include.storage.connection import Connection
+from include.storage.tables import table_of
+
+FEATURES = tuple(column.full_name for family in CATALOGUE for column in family.columns)
+
+
+class Matrix(NamedTuple):
+    """Rows of one pair and month, every grid bar.
+
+    Attributes:
+        ts: epoch minutes, shape (rows,).
+        features: ``table__column`` to float64 of shape (rows,), NaN = NULL, in catalogue order.
+        base: reference columns, see `include.dataset.targets.base_columns`; never features.
+        targets: the 25 raw targets.
+    """
+
+    pair: str
+    month: Month
+    ts: Minutes
+    features: Columns
+    base: Columns
+    targets: Columns
+
+
+def read_matrix(
+    connection: Connection, pair: str, month: Month, names: Collection[str] | None = None
+) -> Matrix:
+    """One month of the matrix.
+
+    Args:
+        connection: a session.
+        pair: the currency pair.
+        month: the month.
+        names: features wanted, as ``table__column``; None for all 730.
+
+    Raises:
+        BadParameter: there is no such feature.
+        Incomplete: a stored table has other rows than the bars ask for; it is named.
+        MissingInput: the pair has no bars or no baseline.
+    """
+    wanted = _wanted(names)
+    features: Columns = {}
+    chunk = _chunk(connection, pair, month, [family.name for family in wanted if not family.stored])
+    ts = chunk.rows_of_month
+    for family in wanted:
+        part = _stored(connection, chunk, family) if family.stored else _computed(chunk, family)
+        features |= {
+            column.full_name: part[column.name]
+            for column in family.columns
+            if names is None or column.full_name in names
+        }
+    base, raw = _reference(connection, pair, month, ts)
+    return Matrix(pair, month, ts, features, base, raw)
+
+
+def feature_vector(connection: Connection, pair: str, minute: int, names: Collection[str]) -> Columns:
+    """Features of one row, from the same code as the training set.
+
+    Args:
+        connection: a session.
+        pair: the currency pair.
+        minute: epoch minute of the row, the OPEN of its bar.
+        names: features wanted.
+
+    Returns:
+        One value per name, shape (1,), NaN = NULL.
+
+    Raises:
+        MissingInput: the pair has no row at that minute.
+    """
+    matrix = read_matrix(connection, pair, Month.of_minute(minute), names)
+    row = np.searchsorted(matrix.ts, minute)
+    if row == len(matrix.ts) or matrix.ts[row] != minute:
+        raise MissingInput(
+            f"{pair} has no row at {to_datetime(minute):%Y-%m-%d %H:%M} UTC: it had no bar in the five "
+            "minutes before, or the minute is behind the watermark of the last load (DAG bqx_load)."
+        )
+    return {name: values[row : row + 1] for name, values in matrix.features.items()}
+
+
+def _wanted(names: Collection[str] | None) -> list[Family]:
+    if names is None:
+        return list(CATALOGUE)
+    if unknown := sorted(set(names).difference(FEATURES)):
+        raise BadParameter(f"The catalogue has no feature {', '.join(unknown[:5])}; see docs/features.md.")
+    return [family for family in CATALOGUE if any(column.full_name in names for column in family.columns)]
+
+
+def _chunk(connection: Connection, pair: str, month: Month, computed: Iterable[str]) -> Chunk:
+    """Bars of the month with the history that the computed families need."""
+    families = list(computed)
+    chunk = read_chunk(connection, pair, month, max(map(lookback_of, families), default=0))
+    if "mres" in families:
+        chunk = with_complete_bars(connection, chunk)
+    return with_related(connection, chunk) if "xpair" in families else chunk
+
+
+def _computed(chunk: Chunk, family: Family) -> Columns:
+    columns = compute(family.name, chunk.series, pair=chunk.pair, related=chunk.related)
+    return {name: values[chunk.first_row :] for name, values in columns.items()}
+
+
+def _stored(connection: Connection, chunk: Chunk, family: Family) -> Columns:
+    table, month = table_of(family.name, chunk.pair), chunk.month
+    names = [column.name for column in family.columns]
+    ts, columns = read_rows(connection, table.name, names, month.first_minute, month.end_minute)
+    if not np.array_equal(ts, chunk.rows_of_month):
+        raise Incomplete(
+            f"{SCHEMA}.{table.name} has {len(ts):,} rows in {month}, the bars ask for "
+            f"{len(chunk.rows_of_month):,}: build that month first (DAG bqx_features)."
+        )
+    return columns
+
+
+def _reference(connection: Connection, pair: str, month: Month, ts: Minutes) -> tuple[Columns, Columns]:
+    """Reference columns and targets: these need the first minutes of the month after."""
+    chunk = read_chunk(connection, pair, month.next, targets.LOOKBACK, since=month.first_minute)
+    series = chunk.series
+    own = (series.ts >= month.first_minute) & (series.ts < month.end_minute)
+    assert np.array_equal(series.ts[own], ts), "both chunks come from the same bars"
+    base, raw = targets.base_columns(series), targets.raw_targets(series)
+    return _rows(base, own), _rows(raw, own)
+
+
+def _rows(columns: Columns, which: Flags) -> Columns:
+    return {name: values[which] for name, values in columns.items()}

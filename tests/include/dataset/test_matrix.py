@@ -1,0 +1,126 @@
+"""The matrix of a month equals what the engine says over the whole history, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from include.dataset import targets
+from include.dataset.matrix import FEATURES, feature_vector, read_matrix
+from include.errors import BadParameter, Incomplete, MissingInput
+from include.features.catalogue import CATALOGUE, STORED
+from include.features.engine import compute
+from include.features.xpair import Related, related_pairs
+from include.names import Month
+from include.storage.build import build
+from include.storage.chunks import Chunk, read_chunk
+from include.storage.connection import Connection, connect
+from include.storage.shared import build_shared
+from tests.include.storage.samples import sample_bars, store
+
+PAIR = "eurgbp"
+LOADED = (PAIR, "eurusd", "gbpusd", "eurjpy")  # majors are missing: what needs the dollar grid is NULL
+MONTH = Month(2024, 3)
+
+
+@pytest.fixture(scope="module")
+def url(postgres) -> Iterator[str]:
+    name = "matrix_" + PAIR
+    postgres.create_database(name)
+    target = postgres.url(name)
+    for seed, pair in enumerate(LOADED):
+        store(target, pair, sample_bars(seed, days_around=3, months=3))
+    build_shared(target)
+    build(target, PAIR, list(STORED))
+    yield target
+    with postgres.connect() as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    with connect(url) as opened:
+        yield opened
+
+
+def everything(connection: Connection, pair: str) -> Chunk:
+    """All bars of a pair as one chunk."""
+    return read_chunk(connection, pair, Month(2024, 5), 10**6)
+
+
+def test_all_730_columns_come_in_the_order_of_the_catalogue(connection: Connection) -> None:
+    matrix = read_matrix(connection, PAIR, MONTH)
+    assert tuple(matrix.features) == FEATURES
+    assert len(FEATURES) == 730
+    assert len(matrix.ts) > 5000
+    columns = (*matrix.features.values(), *matrix.base.values(), *matrix.targets.values())
+    assert {values.shape for values in columns} == {matrix.ts.shape}
+    assert (len(matrix.base), len(matrix.targets)) == (13, 25)
+
+
+def test_computed_columns_are_those_of_the_whole_history(connection: Connection) -> None:
+    matrix = read_matrix(connection, PAIR, MONTH)
+    whole = everything(connection, PAIR)
+    related = Related({p: everything(connection, p).series for p in related_pairs(PAIR) if p in LOADED})
+    own = np.isin(whole.grid.ts, matrix.ts)
+    for family in (family for family in CATALOGUE if not family.stored):
+        wanted = compute(family.name, whole.series, pair=PAIR, related=related)
+        for column in family.columns:
+            np.testing.assert_allclose(
+                matrix.features[column.full_name], wanted[column.name][own], rtol=1e-9, atol=1e-12
+            )
+
+
+def test_targets_look_into_the_next_month_and_nothing_else_does(connection: Connection) -> None:
+    matrix = read_matrix(connection, PAIR, MONTH)
+    whole = everything(connection, PAIR)
+    own = np.isin(whole.grid.ts, matrix.ts)
+    for found, wanted in (
+        (matrix.targets, targets.raw_targets(whole.series)),
+        (matrix.base, targets.base_columns(whole.series)),
+    ):
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, wanted[name][own], err_msg=name)
+    last = matrix.targets["target__w15_h75"][-30:]
+    assert np.isfinite(last).all(), "the last half hour of a month has targets in the next one"
+
+
+def test_stored_columns_are_those_of_the_tables(connection: Connection) -> None:
+    name = "technical_idx__rsi_14"
+    matrix = read_matrix(connection, PAIR, MONTH, [name])
+    assert list(matrix.features) == [name]
+    first, end = (f"{month}-01 00:00+00" for month in (MONTH, MONTH.next))
+    rows = connection.execute(
+        f"SELECT rsi_14 FROM bqx.technical_idx_{PAIR} WHERE ts_utc >= %s AND ts_utc < %s ORDER BY ts_utc",
+        [first, end],
+    )
+    np.testing.assert_array_equal(matrix.features[name], [value for (value,) in rows])
+
+
+def test_one_row_is_the_row_of_the_matrix(connection: Connection) -> None:
+    names = ["technical_bqx__adx_14", "lag__rate_idx_lag_1", "mres__rate_idx_5m_vol_20"]
+    matrix = read_matrix(connection, PAIR, MONTH, names)
+    minute = int(matrix.ts[3000])
+    vector = feature_vector(connection, PAIR, minute, names)
+    assert list(vector) == list(matrix.features)
+    for name, value in vector.items():
+        np.testing.assert_array_equal(value, matrix.features[name][3000:3001])
+
+
+def test_a_minute_without_a_row_is_said(connection: Connection) -> None:
+    with pytest.raises(MissingInput, match="no row at 2024-03-15"):
+        feature_vector(connection, PAIR, Month(2024, 3).first_minute + 14 * 1440, [FEATURES[0]])
+
+
+def test_an_unknown_feature_is_refused(connection: Connection) -> None:
+    with pytest.raises(BadParameter, match="target__w15_h15"):
+        read_matrix(connection, PAIR, MONTH, ["target__w15_h15"])
+
+
+def test_a_lost_row_stops_the_matrix_and_names_the_table(connection: Connection) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"DELETE FROM bqx.fibonacci_bqx_{PAIR} WHERE ts_utc = '2024-03-02 12:00+00'")
+        with pytest.raises(Incomplete, match=f"fibonacci_bqx_{PAIR} has .* rows in 2024-03"):
+            read_matrix(connection, PAIR, MONTH)
