@@ -21,7 +21,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from include.local.api import Airflow
-from include.local.approval import APPROVE, WAITING
+from include.local.approval import APPROVE, PAUSE, WAITING
 from tests.browser.airflow_ui import AirflowUI, browser_page
 
 FOLDER = Path(__file__).resolve().parent
@@ -116,6 +116,7 @@ def migrate(airflow: Airflow, ui: AirflowUI, action: str, picture: str | None = 
         ui.settle()
         ui.picture(FOLDER / picture)
         ui.page.set_viewport_size({"width": 1500, "height": 950})
+    time.sleep(PAUSE)
     airflow.answer(_asking(airflow, run_id) or {}, APPROVE)
     wait(lambda: airflow.run(MIGRATE, run_id)["state"] in ("success", "failed"), "the migration to end")
     if airflow.run(MIGRATE, run_id)["state"] == "failed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,9 @@ from include.local.api import Airflow
 
 WAITING = "awaiting_input"  # state of a task that asked a person
 APPROVE = "Approve"
+# Faster than any person is too fast: the scheduler may not have noted yet that the asking process has ended,
+# and takes the end it then hears of for that of the task that goes on.
+PAUSE = 4.0
 WIDE = 120  # columns; in less the tables of a page are easier to read as text
 
 
@@ -20,10 +24,12 @@ class Approver:
     Args:
         airflow: the API.
         console: where the page is shown.
+        pause: seconds between the question and the answer.
     """
 
-    def __init__(self, airflow: Airflow, console: Console) -> None:
-        self._airflow, self._console = airflow, console
+    def __init__(self, airflow: Airflow, console: Console, pause: float = PAUSE) -> None:
+        self._airflow, self._console, self._pause = airflow, console, pause
+        self._asked: dict[tuple[str, str, int], float] = {}
         self._answered: set[tuple[str, str, int]] = set()
 
     def look_at(self, task: dict[str, Any]) -> None:
@@ -34,6 +40,8 @@ class Approver:
         """
         key = (task["dag_run_id"], task["task_id"], task["try_number"])
         if task["state"] != WAITING or key in self._answered:
+            return
+        if time.monotonic() - self._asked.setdefault(key, time.monotonic()) < self._pause:
             return
         asked = self._airflow.question(task)
         self._console.rule(f"[bold]{asked['subject']}[/]")

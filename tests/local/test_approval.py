@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 
+import pytest
 from rich.console import Console
 
-from include.local.approval import Approver
+from include.local.approval import PAUSE, Approver
 from tests.local.fake_airflow import FakeAirflow, instance
 
 PATH = "/api/v2/dags/bqx_migrate/dagRuns/r/taskInstances/approval/-1/hitlDetails"
@@ -19,7 +21,7 @@ ANSWERS = {
 def test_a_waiting_task_is_shown_and_approved_once() -> None:
     fake, console = FakeAirflow(ANSWERS), Console(file=io.StringIO(), width=100)
     with fake.client() as airflow:
-        approver = Approver(airflow, console)
+        approver = Approver(airflow, console, pause=0)
         for state in ("running", "awaiting_input", "awaiting_input", "success"):
             approver.look_at(instance("bqx_migrate", "r", "approval", state))
     answers = [body for path, _, body in fake.asked if path.startswith("PATCH")]
@@ -30,7 +32,19 @@ def test_a_waiting_task_is_shown_and_approved_once() -> None:
 def test_a_second_try_is_asked_again() -> None:
     fake = FakeAirflow(ANSWERS)
     with fake.client() as airflow:
-        approver = Approver(airflow, Console(file=io.StringIO()))
+        approver = Approver(airflow, Console(file=io.StringIO()), pause=0)
         for attempt in (1, 2):
             approver.look_at(instance("bqx_migrate", "r", "approval", "awaiting_input", try_number=attempt))
     assert fake.paths().count(f"PATCH {PATH}") == 2
+
+
+def test_an_answer_takes_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    fake = FakeAirflow(ANSWERS)
+    with fake.client() as airflow:
+        approver = Approver(airflow, Console(file=io.StringIO()))
+        for seconds in (0, PAUSE - 0.1, PAUSE):
+            now[0] = 100.0 + seconds
+            approver.look_at(instance("bqx_migrate", "r", "approval", "awaiting_input"))
+            assert (f"PATCH {PATH}" in fake.paths()) == (seconds >= PAUSE)

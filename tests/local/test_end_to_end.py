@@ -18,6 +18,7 @@ import pytest
 
 from include.local.airflow import ROOT
 from include.local.api import Airflow
+from include.local.approval import PAUSE
 from include.local.processes import Identity, send, session_members, tail, wait_gone
 from include.local.stack import Stack
 from include.local.state import State
@@ -122,12 +123,15 @@ def test_a_refusal_changes_nothing_and_fails_the_run(stack: Stack) -> None:
         run = airflow.trigger("bqx_migrate", {"action": "revert", "dry_run": False, "pairs": ["eurusd"]})
         asked = _wait_for(airflow, run, "awaiting_input")
         assert "Taking the old names back" in airflow.question(asked)["body"]
+        time.sleep(PAUSE)  # as a person would
         airflow.answer(asked, "Reject")
         deadline = time.monotonic() + 120
         while airflow.run("bqx_migrate", run)["state"] not in ("success", "failed"):
             assert time.monotonic() < deadline
             time.sleep(0.5)
         assert airflow.run("bqx_migrate", run)["state"] == "failed"
+        (answered,) = (task for task in airflow.tasks("bqx_migrate", run) if task["task_id"] == "approval")
+        assert answered["try_number"] == 1, "a refusal is not asked about again"
         assert connection.execute(NAMES).fetchall() == names
 
 
