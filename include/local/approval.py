@@ -29,7 +29,6 @@ class Approver:
 
     def __init__(self, airflow: Airflow, console: Console, pause: float = PAUSE) -> None:
         self._airflow, self._console, self._pause = airflow, console, pause
-        self._asked: dict[tuple[str, str, int], float] = {}
         self._answered: set[tuple[str, str, int]] = set()
 
     def look_at(self, task: dict[str, Any]) -> None:
@@ -41,13 +40,12 @@ class Approver:
         key = (task["dag_run_id"], task["task_id"], task["try_number"])
         if task["state"] != WAITING or key in self._answered:
             return
-        if time.monotonic() - self._asked.setdefault(key, time.monotonic()) < self._pause:
-            return
         asked = self._airflow.question(task)
         self._console.rule(f"[bold]{asked['subject']}[/]")
         wide = self._console.is_terminal and self._console.width >= WIDE
         body = asked["body"] or ""
         self._console.print(Markdown(body) if wide else body, markup=False, highlight=False, soft_wrap=True)
+        time.sleep(self._pause)
         self._airflow.answer(task, APPROVE)
         self._answered.add(key)
         self._console.rule("approved by make run; in your own Airflow a person does that")
