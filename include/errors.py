@@ -78,3 +78,19 @@ class LeakedColumn(BqxError):
             "on the training rows. Look for a negative shift or a target copied under another name where "
             "that column is computed; nothing was selected."
         )
+
+
+class DatasetConflict(BqxError):
+    """A data set of this id is complete and has other content; nothing was changed."""
+
+
+class PlanRefused(BqxError):
+    """The project plan cannot be updated: access, schema or data are wrong; nothing was written."""
+
+
+class PlanFailed(BqxError):
+    """Some of the plan's records could not be written, or are not as they were written."""
+
+
+class AirtableUnavailable(BqxError):
+    """AirTable does not answer, or not in time. What was written stays; the same run goes on from there."""

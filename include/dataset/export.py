@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.dataset.manifest import NAME, DatasetConflict, Manifest, Part, check_id, part_name
+from include.dataset.manifest import NAME, Manifest, Part, check_id, part_name
 from include.dataset.store import ObjectStore
-from include.errors import BadParameter, MissingInput, QualityError
+from include.errors import BadParameter, DatasetConflict, MissingInput, QualityError
 
 ROW_GROUP = 1 << 16  # rows: a month has at most 44,640, so one file is one group
 

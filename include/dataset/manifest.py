@@ -10,17 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from include.errors import BadParameter, BqxError
+from include.dataset.split import SETS
+from include.errors import BadParameter
 from include.pairs import PAIRS
 
-SPLITS = ("train", "val", "test")
 NAME = "manifest.json"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-
-
-class DatasetConflict(BqxError):
-    """A data set of this id is complete and has other content; nothing was changed."""
 
 
 class Part(NamedTuple):
@@ -174,8 +170,8 @@ def part_name(pair: str, split: str, month: str) -> str:
     """
     if pair not in PAIRS:
         raise BadParameter(f"There is no pair {pair!r}. The pairs are {', '.join(PAIRS)}.")
-    if split not in SPLITS:
-        raise BadParameter(f"There is no split {split!r}. The splits are {', '.join(SPLITS)}.")
+    if split not in SETS:
+        raise BadParameter(f"There is no split {split!r}. The splits are {', '.join(SETS)}.")
     if not _MONTH.fullmatch(month):
         raise BadParameter(f"{month!r} is no month. Write it as in 2018-07.")
     return f"{pair}/{split}/{month}.parquet"

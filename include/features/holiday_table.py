@@ -24,6 +24,7 @@ from include.features.arrays import Floats, Minutes
 __all__ = ["COUNTRIES", "days_to_holiday", "holidays_of"]
 
 TABLE = Path(__file__).with_name("holidays.csv")
+RELEASE = "0.109"  # of the package holidays, from which the file was made
 SHA256 = "63fe2f63f461328aefdb64f3ff91cd338b5cc5807c84cb379aee73d17ebba5a7"
 COUNTRIES = {"us": ("US", None), "uk": ("GB", "ENG"), "jp": ("JP", None)}  # code and subdivision
 YEARS = range(2010, 2036)

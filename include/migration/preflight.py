@@ -189,4 +189,5 @@ def _plan_warnings(plan: Plan) -> Iterator[str]:
         yield f"{len(plan.conflicts)} conflicts stay as they are: see the plan."
     functions = [note.name for note in plan.notes if note.kind == "function"]
     if functions:
-        yield f"Functions that name a legacy table fail afterwards: {names.few(functions)}."
+        listed = names.few(functions)
+        yield f"Functions that name a legacy table fail without compatibility views: {listed}."

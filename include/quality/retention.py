@@ -28,21 +28,6 @@ class Leftover(NamedTuple):
     bytes: int
 
 
-def plan_cleanup(url: str, reports: str, keep_runs: int) -> dict[str, object]:
-    """What `clean_up` would remove, as plain values; nothing is changed.
-
-    Args:
-        url: libpq connection string.
-        reports: folder of all reports.
-        keep_runs: the newest runs whose reports stay.
-
-    Returns:
-        runs kept, report_folders and tables to remove, their bytes, and `not_ours`: folders
-        that stay because something in them is no report of ours.
-    """
-    return clean_up(url, reports, keep_runs, dry_run=True)
-
-
 def clean_up(url: str, reports: str, keep_runs: int, *, dry_run: bool = False) -> dict[str, object]:
     """Remove reports of all but the newest runs, and tables that a build left behind.
 
@@ -53,7 +38,9 @@ def clean_up(url: str, reports: str, keep_runs: int, *, dry_run: bool = False) -
         dry_run: say what would be removed, remove nothing.
 
     Returns:
-        The same as `plan_cleanup`, with `in_use`: tables that somebody held and that therefore stay.
+        Plain values: runs kept, report_folders and tables removed (or to remove), their bytes; `not_ours`:
+        folders that stay because something in them is no report of ours; `in_use`: tables that somebody
+        held and that therefore stay.
 
     Raises:
         ValueError: `keep_runs` is negative.

@@ -21,6 +21,7 @@ from include.features.kernels import pairwise, rolling
 from include.features.series import Series
 from include.pairs import PAIRS, USD_MAJORS
 from tests.include.features import currencies
+from tests.include.features.currencies import FRIDAY_CLOSE, SUNDAY_OPEN, TARGETS
 from tests.include.features.markets import series_of
 from tests.leakage.checks import (
     Table,
@@ -32,10 +33,7 @@ from tests.leakage.checks import (
     offence,
 )
 
-TARGETS = ("eurusd", "audcad", "gbpnzd")  # a major, a cross, the pair that starts late
 ACROSS = ("correlation_idx", "correlation_bqx")
-FRIDAY_CLOSE = currencies.THURSDAY + 40 * 60
-SUNDAY_OPEN = currencies.THURSDAY + 88 * 60
 
 GLOBAL = [f.name for name in ACROSS for f in FAMILIES[name].columns if f.grid == "dollar"]
 
@@ -114,19 +112,7 @@ def test_future_bars_of_other_pairs_change_nothing(others):
 def test_future_noise_reaches_every_column_later():
     """Else the test above would prove nothing: the noise does get into all columns after T."""
     minute = SUNDAY_OPEN + 200
-    changed = {}
-    for number, (pair, bars) in enumerate(currencies.market().items()):
-        rng, late = np.random.default_rng(number), bars.ts > minute
-        price = np.where(late, bars.close * np.exp(rng.normal(0, 1e-3, len(bars))), bars.close)
-        values = {
-            name: np.where(late, price, getattr(bars, name)) for name in ("open", "high", "low", "close")
-        }
-        values |= {
-            "volume": np.where(late, rng.poisson(1, len(bars)), bars.volume),
-            "spread": np.where(late, bars.spread * rng.uniform(0.5, 2, len(bars)), bars.spread),
-        }
-        changed[pair] = currencies.replaced(bars, **values)
-    after = compute(changed, end())
+    after = compute(currencies.noisy(minute), end())
     rows = slice(np.searchsorted(after.ts, minute + 1), None)
     same = [
         name

@@ -18,6 +18,7 @@ from include.features.xpair import DOLLAR_LOOKBACK, Related, related_pairs
 from include.market.synthetic import simulate
 from include.pairs import PAIRS, USD_MAJORS, sisters, triangle
 from tests.include.features import currencies
+from tests.include.features.currencies import FRIDAY_CLOSE, SUNDAY_OPEN, TARGETS
 from tests.include.features.markets import recorded, series_of
 from tests.leakage.checks import (
     Table,
@@ -29,10 +30,7 @@ from tests.leakage.checks import (
     offence,
 )
 
-TARGETS = ("eurusd", "audcad", "gbpnzd")  # a major, a cross, the pair that starts late
 FAMILY_NAMES = ("xpair", "mres")
-FRIDAY_CLOSE = currencies.THURSDAY + 40 * 60
-SUNDAY_OPEN = currencies.THURSDAY + 88 * 60
 RECURSIVE = ("rsi", "macd", "atr")
 
 
@@ -114,23 +112,10 @@ def test_future_bars_of_other_pairs_change_nothing(others):
     assert_blind_to_future(across, currencies.market(), end(), minute, seed=3, pairs=others)
 
 
-def noisy(minute):
-    """The market with noise after a minute."""
-    changed = {}
-    for number, (pair, bars) in enumerate(currencies.market().items()):
-        rng, late = np.random.default_rng(number), bars.ts > minute
-        price = np.where(late, bars.close * np.exp(rng.normal(0, 1e-3, len(bars))), bars.close)
-        values = dict.fromkeys(("open", "high", "low", "close"), price)
-        values["volume"] = np.where(late, rng.poisson(1, len(bars)), bars.volume)
-        values["spread"] = np.where(late, bars.spread * rng.uniform(0.5, 2, len(bars)), bars.spread)
-        changed[pair] = currencies.replaced(bars, **values)
-    return changed
-
-
 def test_future_noise_reaches_every_column_later():
     """Else the tests above would prove nothing: the noise does get into all columns after T."""
     minute = SUNDAY_OPEN + 203
-    after = compute(noisy(minute), end()).between(minute + 1, end())
+    after = compute(currencies.noisy(minute), end()).between(minute + 1, end())
     before = whole().between(minute + 1, end())
     same = [
         name

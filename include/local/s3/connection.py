@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import BinaryIO, cast
@@ -14,7 +15,7 @@ from include.local.s3.faults import Fault
 from include.local.s3.wire import Body
 
 
-class Connection(BaseHTTPRequestHandler):
+class Connection(BaseHTTPRequestHandler, ABC):
     """What all operations have in common."""
 
     protocol_version = "HTTP/1.1"
@@ -46,13 +47,13 @@ class Connection(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Silence: thousands of requests say nothing to anybody."""
 
+    @abstractmethod
     def _key_id(self) -> str:
         """The key id that clients must sign with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _operation(self) -> Callable[[], None]:
         """What answers this request."""
-        raise NotImplementedError
 
     def _authorize(self) -> None:
         match = re.search(r"Credential=([^/,]+)/", self.headers.get("Authorization", ""))

@@ -20,9 +20,9 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import HTTPClientError
 
 from include.dataset.export import finish, open_manifest, parquet_bytes, read_parts, read_split, write_part
-from include.dataset.manifest import DatasetConflict, Manifest
+from include.dataset.manifest import Manifest
 from include.dataset.store import ObjectStore
-from include.errors import BadParameter, MissingInput, QualityError
+from include.errors import BadParameter, DatasetConflict, MissingInput, QualityError
 from tests.include.dataset.stores import (
     COLUMNS,
     MONTHS,

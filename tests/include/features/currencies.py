@@ -15,6 +15,9 @@ from include.names import to_minute
 
 THURSDAY = to_minute(datetime(2024, 1, 4, 6, tzinfo=UTC))
 TUESDAY = to_minute(datetime(2024, 1, 9, 6, tzinfo=UTC))
+FRIDAY_CLOSE = THURSDAY + 40 * 60
+SUNDAY_OPEN = THURSDAY + 88 * 60
+TARGETS = ("eurusd", "audcad", "gbpnzd")  # a major, a cross, the pair that starts late
 LATE = 240  # minutes after which the latest pair starts
 
 
@@ -46,6 +49,20 @@ def without(bars: Bars, row: int, minutes: int) -> Bars:
 def replaced(bars: Bars, **values: np.ndarray) -> Bars:
     """The bars with other values in some of their fields."""
     return Bars(**{name: getattr(bars, name) for name in bars.__dataclass_fields__} | values)
+
+
+def noisy(minute: int) -> dict[str, Bars]:
+    """The market with noise in everything after a minute."""
+    changed = {}
+    for number, (pair, bars) in enumerate(market().items()):
+        rng, late = np.random.default_rng(number), bars.ts > minute
+        price = bars.close * np.exp(rng.normal(0, 1e-3, len(bars)))
+        noise = dict.fromkeys(("open", "high", "low", "close"), price)
+        noise["volume"] = rng.poisson(1, len(bars))
+        noise["spread"] = bars.spread * rng.uniform(0.5, 2, len(bars))
+        values = {name: np.where(late, new, getattr(bars, name)) for name, new in noise.items()}
+        changed[pair] = replaced(bars, **values)
+    return changed
 
 
 def end_of(bars: dict[str, Bars]) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from include.quality.findings import Inspection
 from include.quality.report import write_report
-from include.quality.retention import clean_up, plan_cleanup
+from include.quality.retention import clean_up
 from include.storage.connection import connect
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
@@ -47,7 +47,7 @@ def test_the_newest_runs_stay(url: str, reports: Path) -> None:
 
 def test_a_plan_says_the_same_and_removes_nothing(url: str, reports: Path, db: psycopg.Connection) -> None:
     db.execute(f"CREATE TABLE bqx.{LEFTOVER} (ts_utc TIMESTAMPTZ)")
-    plan = plan_cleanup(url, str(reports), 1)
+    plan = clean_up(url, str(reports), 1, dry_run=True)
     assert (plan["report_folders"], plan["tables"]) == (["c", "a"], [LEFTOVER])
     assert runs(reports) == {"a", "b", "c"}
     assert db.execute(f"SELECT to_regclass('bqx.{LEFTOVER}')").fetchone() != (None,)
