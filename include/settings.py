@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 CONNECTION = "bqx_postgres"
 REPORTS_VARIABLE = "bqx_reports"  # Airflow Variable: folder in which reports are kept, a folder per run
+AWS_CONNECTION = "aws_default"
+AIRTABLE_CONNECTION = "bqx_airtable"
+PLAN_FOLDER = "plan"  # in the bucket: reports of the AirTable plan, and what its tasks leave each other
+BUCKET_VARIABLE = "bqx_bucket"  # Airflow Variable: the S3 bucket of data sets and models
 BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default
 PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
 
@@ -87,10 +91,14 @@ FINAL_ERRORS = tuple(
     for name in (
         "BadInput",
         "BadParameter",
+        "DatasetConflict",
         "Incomplete",
+        "LeakedColumn",
         "MigrationFailed",
         "MigrationRefused",
         "MissingInput",
+        "PlanFailed",
+        "PlanRefused",
         "QualityError",
         "SchemaMismatch",
     )
@@ -108,6 +116,17 @@ def pairs_param(pairs: tuple[str, ...]) -> dict[str, Any]:
         "items": {"type": "string", "enum": list(pairs)},
         "minItems": 1,
         "uniqueItems": True,
+    }
+
+
+def _whole(default: int, least: int, title: str, description: str) -> dict[str, Any]:
+    """A whole number with a lower limit."""
+    return {
+        "default": default,
+        "type": "integer",
+        "minimum": least,
+        "title": title,
+        "description": description,
     }
 
 
@@ -183,13 +202,7 @@ FEATURE_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Rebuild",
         "description": "Build months again that are already right.",
     },
-    "keep_runs": {
-        "default": 20,
-        "type": "integer",
-        "minimum": 1,
-        "title": "Reports to keep",
-        "description": "Reports of older runs are removed.",
-    },
+    "keep_runs": _whole(20, 1, "Reports to keep", "Reports of older runs are removed."),
 }
 
 APPROVAL_HOURS = 24  # an approval that nobody gives in that time counts as refused
@@ -225,6 +238,50 @@ MIGRATE_PARAMS: dict[str, dict[str, Any]] = {
         "type": "boolean",
         "title": "Accept *_rate_* names",
         "description": "Tables named statistics_rate_{pair} and so on are legacy tables too.",
+    },
+}
+
+DATASET_PARAMS: dict[str, dict[str, Any]] = {
+    "first_day": LOAD_PARAMS["first_day"]
+    | {"description": "Rows before this UTC day are left out. Empty: the first day all pairs have."},
+    "end_day": LOAD_PARAMS["end_day"]
+    | {"description": "Rows from this UTC day on are left out. Empty: after the last day all pairs have."},
+    "dataset_id": {
+        "default": None,
+        "type": ["null", "string"],
+        "pattern": "^[a-z0-9][a-z0-9._-]{0,127}$",
+        "title": "Data set id",
+        "description": "Its name, for ever. Empty: made from the period and this run.",
+    },
+    "columns": {
+        "default": "selected",
+        "type": "string",
+        "enum": ["selected", "all"],
+        "title": "Feature columns in the files",
+        "description": "selected: the up to 195 chosen ones. all: every one of the 730.",
+    },
+    "target_window": {
+        "default": "matched",
+        "type": "string",
+        "enum": ["matched", "15", "30", "45", "60", "75"],
+        "title": "Target window",
+        "description": "Windows of the targets that selection learns: as the horizon, or one for all.",
+    },
+    "sample_rows": _whole(5000, 200, "Sample rows", "Rows per pair and set from which selection learns."),
+    "trees": _whole(100, 10, "Trees", "Trees of the forest that ranks the columns of a pair."),
+    "max_folds": _whole(4, 0, "Folds", "Rolling folds that repeat the ranking, at most; 0 for none."),
+    "fold_train_days": _whole(60, 1, "Training days of a fold", "Days on which a fold learns."),
+    "fold_test_days": _whole(30, 1, "Test days of a fold", "Days after them that belong to the fold."),
+    "fold_step_days": _whole(7, 1, "Step of the folds", "Days from one fold to the next."),
+    "keep_datasets": _whole(5, 1, "Data sets to keep", "Older ones whose id nobody chose are removed."),
+}
+
+PLAN_PARAMS: dict[str, dict[str, Any]] = {
+    "dry_run": {
+        "default": True,
+        "type": "boolean",
+        "title": "Dry run",
+        "description": "Report the gaps, write nothing. Off: ask for an approval, then write.",
     },
 }
 

@@ -6,7 +6,7 @@ list of columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from include.errors import BadParameter, LeakedColumn
 from include.features.arrays import Flags, Floats
 from include.features.catalogue import CATALOGUE, Feature
 
-__all__ = ["FEATURES", "LEAK", "Evidence", "Profile", "gather", "refuse_leaks"]
+__all__ = ["FEATURES", "FEWEST", "LEAK", "Evidence", "Profile", "gather", "importances", "refuse_leaks"]
 
 FEATURES: dict[str, Feature] = {column.full_name: column for family in CATALOGUE for column in family.columns}
 
@@ -42,13 +42,16 @@ class Profile:
     @classmethod
     def of(cls, table: pd.DataFrame) -> Profile:
         """The profile of a table, one entry per column."""
-        values = table.to_numpy(np.float64)
-        null = np.isnan(values)
+        return cls.over([table.iloc[:, i].to_numpy(np.float64) for i in range(table.shape[1])], len(table))
+
+    @classmethod
+    def over(cls, columns: Sequence[Floats], rows: int) -> Profile:
+        """The profile of columns that have this many rows each, NaN = NULL."""
         return cls(
-            rows=len(values),
-            nulls=null.sum(axis=0),
-            low=np.where(null, np.inf, values).min(axis=0, initial=np.inf),
-            high=np.where(null, -np.inf, values).max(axis=0, initial=-np.inf),
+            rows=rows,
+            nulls=np.array([np.count_nonzero(np.isnan(values)) for values in columns], np.int64),
+            low=np.array([np.fmin.reduce(values, initial=np.inf) for values in columns]),
+            high=np.array([np.fmax.reduce(values, initial=-np.inf) for values in columns]),
         )
 
     def __add__(self, other: Profile) -> Profile:
@@ -145,6 +148,29 @@ def gather(
     y = _standardised(learned.to_numpy(np.float64)[whole])
     importance[moving] = _importance(x[:, moving], y, trees, seed, workers)
     return Evidence(names, profile.null_share, ~moving, importance, _correlations(x))
+
+
+def importances(
+    features: pd.DataFrame, learned: pd.DataFrame, *, trees: int = 100, seed: int = 0, workers: int = 1
+) -> Floats:
+    """Importance of columns on a sample of training rows, as `gather` finds it and nothing else.
+
+    Args:
+        features: as in `gather`.
+        learned: as in `gather`, without NULL.
+        trees: of the forest.
+        seed: of the forest.
+        workers: threads that grow trees.
+
+    Returns:
+        one value per column; 0 where it does not move.
+    """
+    x = _standardised(features.to_numpy(np.float64))
+    moving = ~(Profile.of(features).constant | np.isnan(x).all(axis=0))
+    found = np.zeros(len(moving))
+    y = _standardised(learned.to_numpy(np.float64))
+    found[moving] = _importance(x[:, moving], y, trees, seed, workers)
+    return found
 
 
 def refuse_leaks(features: pd.DataFrame, futures: pd.DataFrame) -> None:

@@ -6,8 +6,9 @@ prediction read it through the same two functions.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from include.storage.arrays import read_rows
 from include.storage.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
 from include.storage.connection import Connection
 from include.storage.tables import table_of
+
+T = TypeVar("T")
 
 FEATURES = tuple(column.full_name for family in CATALOGUE for column in family.columns)
 
@@ -59,10 +62,22 @@ def read_matrix(
         Incomplete: a stored table has other rows than the bars ask for; it is named.
         MissingInput: the pair has no bars or no baseline.
     """
+    ts, features = read_features(connection, pair, month, names)
+    base, raw = _reference(connection, pair, month, ts)
+    return Matrix(pair, month, ts, features, base, raw)
+
+
+def read_features(
+    connection: Connection, pair: str, month: Month, names: Collection[str] | None = None
+) -> tuple[Minutes, Columns]:
+    """Rows and features of `read_matrix`, without what needs the first minutes of the month after.
+
+    Raises:
+        BadParameter, Incomplete, MissingInput: as `read_matrix`.
+    """
     wanted = _wanted(names)
     features: Columns = {}
     chunk = _chunk(connection, pair, month, [family.name for family in wanted if not family.stored])
-    ts = chunk.rows_of_month
     for family in wanted:
         part = _stored(connection, chunk, family) if family.stored else _computed(chunk, family)
         features |= {
@@ -70,8 +85,22 @@ def read_matrix(
             for column in family.columns
             if names is None or column.full_name in names
         }
-    base, raw = _reference(connection, pair, month, ts)
-    return Matrix(pair, month, ts, features, base, raw)
+    return chunk.rows_of_month, features
+
+
+def ahead(read: Callable[[Month], T], months: Iterable[Month]) -> Iterator[T]:
+    """What `read` gives for each month, read in the background while the month before is worked on.
+
+    Nobody else may use its connection meanwhile. Memory: two months.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        under_way: Future[T] | None = None
+        for month in months:
+            done, under_way = under_way, pool.submit(read, month)
+            if done is not None:
+                yield done.result()
+        if under_way is not None:
+            yield under_way.result()
 
 
 def feature_vector(connection: Connection, pair: str, minute: int, names: Collection[str]) -> Columns:
@@ -89,14 +118,14 @@ def feature_vector(connection: Connection, pair: str, minute: int, names: Collec
     Raises:
         MissingInput: the pair has no row at that minute.
     """
-    matrix = read_matrix(connection, pair, Month.of_minute(minute), names)
-    row = np.searchsorted(matrix.ts, minute)
-    if row == len(matrix.ts) or matrix.ts[row] != minute:
+    ts, features = read_features(connection, pair, Month.of_minute(minute), names)
+    row = np.searchsorted(ts, minute)
+    if row == len(ts) or ts[row] != minute:
         raise MissingInput(
             f"{pair} has no row at {to_datetime(minute):%Y-%m-%d %H:%M} UTC: it had no bar in the five "
             "minutes before, or the minute is behind the watermark of the last load (DAG bqx_load)."
         )
-    return {name: values[row : row + 1] for name, values in matrix.features.items()}
+    return {name: values[row : row + 1] for name, values in features.items()}
 
 
 def _wanted(names: Collection[str] | None) -> list[Family]:

@@ -46,6 +46,8 @@ def clean_up(
 ) -> Cleanup:
     """Remove all but the newest data sets, and files that belong to none.
 
+    A data set whose id a person chose stays until a person deletes it.
+
     Args:
         store: where they are.
         keep_last: complete data sets to keep, by the time of their manifest; at least 1.
@@ -64,6 +66,7 @@ def clean_up(
     }
     newest = sorted(complete, key=lambda name: (complete[name].modified, name), reverse=True)
     kept = [name for number, name in enumerate(newest) if number < keep_last or name in in_work]
+    kept += [name for name in newest if name not in kept and _was_named(store, name)]
     removed = [name for name in newest if name not in kept]
     now = datetime.now(UTC)
     unfinished = [
@@ -88,6 +91,13 @@ def clean_up(
     )
 
 
+def _was_named(store: ObjectStore, name: str) -> bool:
+    try:
+        return bool(open_manifest(store, name).extra.get("named"))
+    except QualityError:  # nothing is removed on the word of a damaged manifest
+        return True
+
+
 def _by_id(store: ObjectStore) -> dict[str, list[Found]]:
     found: dict[str, list[Found]] = {}
     for one in store.list(f"{store.prefix}/"):
@@ -99,7 +109,8 @@ def _by_id(store: ObjectStore) -> dict[str, list[Found]]:
 
 def _strays(store: ObjectStore, name: str, files: list[Found]) -> list[Found]:
     try:
-        listed = {part.key for part in open_manifest(store, name).files}
+        manifest = open_manifest(store, name)
     except QualityError:  # nothing is removed on the word of a damaged manifest
         return []
+    listed = {part.key for part in manifest.files} | set(manifest.extra.get("documents", {}).values())
     return [one for one in files if one.key not in listed and one.key != store.key(name, NAME)]

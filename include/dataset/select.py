@@ -24,7 +24,9 @@ from include.errors import BadParameter
 from include.features.arrays import Floats
 from include.features.catalogue import Feature
 
-__all__ = ["QUOTAS", "TOTAL", "Selection", "bucket", "choose", "ranking", "stability"]
+__all__ = [
+    "QUOTAS", "TOTAL", "Selection", "bucket", "choose", "likeness", "ranked", "ranking", "stability",
+]  # fmt: skip
 
 QUOTAS = {"rate": 70, "bqx": 60, "dual": 20, "cross_pair": 25, "time_regime": 20}
 TOTAL = sum(QUOTAS.values())
@@ -87,11 +89,11 @@ def choose(evidence: Mapping[str, Evidence], quotas: Mapping[str, int] = QUOTAS)
     if set(quotas) != set(QUOTAS) or min(quotas.values()) < 0:
         raise BadParameter(f"quotas are for {', '.join(QUOTAS)}, 0 or more each, not {dict(quotas)}")
     pairs = [evidence[pair] for pair in sorted(evidence)]
-    importance = _importance(pairs, columns)
+    importance = _mean_importance([pair.importance for pair in pairs], columns)
     dropped = _unfit(evidence, columns)
-    ranked = [name for name in _ranked(importance) if name not in dropped]
-    survivors, correlated = _prune(ranked, _mean_rho(pairs), columns)
-    weak = {name for name in ranked if importance[name] < MIN_IMPORTANCE}
+    candidates = [name for name in _ranked(importance) if name not in dropped]
+    survivors, correlated = _prune(candidates, _mean_rho(pairs), columns)
+    weak = {name for name in candidates if importance[name] < MIN_IMPORTANCE}
     chosen = _fill(survivors, weak, quotas)
     dropped |= {name: _too_weak(importance[name]) for name in weak}
     dropped |= {name: reason for name, reason in correlated.items() if name not in weak}
@@ -116,7 +118,31 @@ def ranking(evidence: Mapping[str, Evidence]) -> tuple[str, ...]:
         BadParameter: as in `choose`.
     """
     columns = _common_columns(evidence)
-    return tuple(_ranked(_importance([evidence[pair] for pair in sorted(evidence)], columns)))
+    return ranked(columns, [evidence[pair].importance for pair in sorted(evidence)])
+
+
+def ranked(columns: Sequence[str], importances: Sequence[Floats]) -> tuple[str, ...]:
+    """Columns, the most important first.
+
+    Args:
+        columns: full names.
+        importances: of these columns, one array per pair, always in the same order of pairs.
+    """
+    return tuple(_ranked(_mean_importance(importances, columns)))
+
+
+def likeness(evidence: Mapping[str, Evidence], columns: Sequence[str]) -> Floats:
+    """Absolute correlation of some columns with each other, averaged over the pairs where it is defined.
+
+    Returns:
+        shape (columns, columns); 0 where it is defined in no pair.
+
+    Raises:
+        BadParameter: as in `choose`.
+    """
+    number = {name: row for row, name in enumerate(_common_columns(evidence))}
+    rows = [number[name] for name in columns]
+    return _mean_rho([evidence[pair] for pair in sorted(evidence)])[np.ix_(rows, rows)]
 
 
 def stability(rankings: Sequence[Sequence[str]], top: int = 50) -> float | None:
@@ -149,9 +175,9 @@ def _common_columns(evidence: Mapping[str, Evidence]) -> tuple[str, ...]:
     return columns
 
 
-def _importance(pairs: Sequence[Evidence], columns: tuple[str, ...]) -> dict[str, float]:
+def _mean_importance(pairs: Sequence[Floats], columns: Sequence[str]) -> dict[str, float]:
     """Mean over pairs, rounded so that the last bits of a sum decide no tie."""
-    mean = np.array([pair.importance for pair in pairs]).mean(axis=0)
+    mean = np.array(pairs).mean(axis=0)
     return {name: round(float(value), 12) for name, value in zip(columns, mean, strict=True)}
 
 
@@ -184,17 +210,17 @@ def _mean_rho(pairs: Sequence[Evidence]) -> Floats:
     return total / np.maximum(count, 1)
 
 
-def _prune(ranked: list[str], rho: Floats, columns: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+def _prune(candidates: list[str], rho: Floats, columns: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
     """Step 3: those that no better survivor resembles, still ranked, and the reasons of the others."""
     number = {name: row for row, name in enumerate(columns)}
     kept: list[str] = []
     rows: list[int] = []
     reasons = {}
-    for name in ranked:
-        likeness = rho[number[name], rows]
-        if likeness.size and likeness.max() > MAX_RHO:
-            nearest = kept[int(likeness.argmax())]
-            reasons[name] = f"abs(rho) {likeness.max():.3f} with {nearest}, which ranks higher"
+    for name in candidates:
+        alike = rho[number[name], rows]
+        if alike.size and alike.max() > MAX_RHO:
+            nearest = kept[int(alike.argmax())]
+            reasons[name] = f"abs(rho) {alike.max():.3f} with {nearest}, which ranks higher"
         else:
             kept.append(name)
             rows.append(number[name])

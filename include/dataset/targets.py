@@ -21,7 +21,8 @@ from include.features.series import WINDOWS, Series
 
 __all__ = [
     "AHEAD", "HORIZONS", "LOOKBACK", "TARGETS", "Derived", "base_columns", "derive", "futures",
-    "is_trainable", "raw_targets", "restore", "scaled_targets", "target_name", "volatility",
+    "is_trainable", "learned_windows", "raw_targets", "restore", "scaled_targets", "target_name",
+    "volatility",
 ]  # fmt: skip
 
 HORIZONS = WINDOWS  # minutes
@@ -142,16 +143,24 @@ def scaled_targets(columns: Columns, target_window: str = "matched") -> Columns:
     Raises:
         BadParameter: it is neither.
     """
+    out: Columns = {}
+    for w, h in learned_windows(target_window):
+        q, s = columns[f"base__w{w}_bqx_return"], columns[f"base__ewma_vol_60_w{w}"]
+        out[target_name(w, h)] = derive(columns[target_name(w, h)], q, s).scaled
+    return out
+
+
+def learned_windows(target_window: str) -> tuple[tuple[int, int], ...]:
+    """Window and horizon of the five targets that are trained.
+
+    Raises:
+        BadParameter: `target_window` is neither ``matched`` nor a window.
+    """
     if target_window != "matched" and target_window not in map(str, WINDOWS):
         raise BadParameter(
             f"target_window is {target_window!r}; write matched, or one of {', '.join(map(str, WINDOWS))}"
         )
-    out: Columns = {}
-    for h in HORIZONS:
-        w = h if target_window == "matched" else int(target_window)
-        q, s = columns[f"base__w{w}_bqx_return"], columns[f"base__ewma_vol_60_w{w}"]
-        out[target_name(w, h)] = derive(columns[target_name(w, h)], q, s).scaled
-    return out
+    return tuple((h if target_window == "matched" else int(target_window), h) for h in HORIZONS)
 
 
 def futures(columns: Columns) -> Columns:

@@ -1,90 +1,94 @@
-"""Reading: columns of a query as NumPy arrays, one message per column instead of one per row.
+"""Reading: columns of a query as NumPy arrays, by a binary COPY.
 
-``array_agg(x)`` arrives in PostgreSQL's binary array format (a header of 20 bytes, then length and value
-of every element), which NumPy reads without a loop. psycopg hands out the rows of a COPY one by one, at
-about 4 microseconds each: for narrow tables that costs more than everything else.
+The server spends a third less on it than on one ``array_agg`` per column. Rows are taken from libpq itself,
+since psycopg hands them out at about 4 microseconds each: for narrow tables that costs more than the rest.
 """
 
 from __future__ import annotations
 
+import select
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 from psycopg import sql
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.pq import Format
+from psycopg.pq import ExecStatus
 
+from include.features.kernels.jit import kernel
 from include.names import to_datetime
 from include.storage.connection import Connection, qualified, statement
-from include.storage.copying import FloatArray, MinuteArray
-
-_HEADER = 20  # bytes: dimensions, flags, element type, length and lower bound of the one dimension
-_HAS_NULL = 7  # last byte of the flags
+from include.storage.copying import HEADER, TRAILER, FloatArray, MinuteArray, minutes_of
 
 
-class _ArrayLoader(Loader):
-    """A one-dimensional array without NULL as a NumPy array."""
-
-    format = Format.BINARY
-    element: str
-
-    def load(self, data: Buffer) -> np.ndarray[Any, Any]:
-        content = bytes(data)
-        if content[_HAS_NULL]:
-            raise ValueError("An array has a NULL where the query may have none, e.g. a price of a bar.")
-        elements = np.dtype([("length", ">i4"), ("value", self.element)])
-        values = np.frombuffer(content, elements, offset=min(_HEADER, len(content)))["value"]
-        return values.astype(values.dtype.newbyteorder("="))
-
-
-class _Floats(_ArrayLoader):
-    element = ">f8"
-
-
-class _Integers(_ArrayLoader):
-    element = ">i8"
-
-
-def array_cursor(connection: Connection) -> psycopg.Cursor[tuple[Any, ...]]:
-    """A cursor whose ``FLOAT8[]`` and ``BIGINT[]`` values are NumPy arrays.
-
-    The arrays must hold no NULL: let the query turn it into NaN (``coalesce(x, 'NaN')``). An
-    ``array_agg`` over no rows is None.
-    """
-    cursor = connection.cursor(binary=True)
-    types = connection.adapters.types
-    cursor.adapters.register_loader(types["float8"].array_oid, _Floats)
-    cursor.adapters.register_loader(types["int8"].array_oid, _Integers)
-    return cursor
-
-
-def read_arrays(
+def read_columns(
     connection: Connection, query: sql.SQL | sql.Composed, values: Mapping[str, object], names: Sequence[str]
 ) -> tuple[MinuteArray, dict[str, FloatArray]]:
-    """Run a query that gives one row: an array of epoch minutes, then one of ``FLOAT8`` per name.
+    """Run ``COPY (...) TO STDOUT (FORMAT BINARY)`` of a TIMESTAMPTZ key and FLOAT8 columns.
 
     Returns:
-        epoch minutes, shape (n,), and one float64 array of shape (n,) per name.
-
-    Raises:
-        ValueError: an array holds a NULL.
+        epoch minutes in time order, shape (n,), and one float64 array of shape (n,) per name; NULL is NaN.
     """
-    with array_cursor(connection) as cursor:
-        row = cursor.execute(query, values).fetchone()
-    assert row is not None
-    ts, *columns = (np.empty(0) if array is None else array for array in row)
-    return ts.astype(np.int64), dict(zip(names, columns, strict=True))
+    rows = _copied(connection, query, values)
+    keys = np.empty(len(rows), np.int64)
+    found = np.empty((len(names), len(rows)))
+    _decode(np.frombuffer(b"".join(rows), np.uint8), keys, found.view(np.uint64))
+    if (np.diff(keys) <= 0).any():  # sorting here costs less than on the server
+        order = np.argsort(keys, kind="stable")
+        keys, found = keys[order], found[:, order]
+    return minutes_of(keys), dict(zip(names, found, strict=True))
 
 
 def read_rows(
     connection: Connection, table: str, names: Sequence[str], first: int, end: int
 ) -> tuple[MinuteArray, dict[str, FloatArray]]:
     """Columns of a table's rows in a half-open range of epoch minutes, in time order, NULL as NaN."""
-    columns = sql.SQL(",\n    ").join(
-        sql.SQL("array_agg(coalesce({}::FLOAT8, 'NaN'))").format(sql.Identifier(name)) for name in names
-    )
+    columns = sql.SQL(",\n    ").join(sql.SQL("{}::FLOAT8").format(sql.Identifier(name)) for name in names)
     query = statement("bars/read_rows", table=qualified(table), columns=columns)
-    return read_arrays(connection, query, {"first": to_datetime(first), "end": to_datetime(end)}, names)
+    return read_columns(connection, query, {"first": to_datetime(first), "end": to_datetime(end)}, names)
+
+
+def _copied(
+    connection: Connection, query: sql.SQL | sql.Composed, values: Mapping[str, object]
+) -> list[bytes]:
+    """Rows of a COPY out, each as two bytes for the number of its fields, then their lengths and values."""
+    rows: list[bytes] = []
+    with connection.cursor() as cursor, cursor.copy(query, values):
+        pgconn = connection.pgconn
+        size, data = pgconn.get_copy_data(1)
+        while size >= 0:
+            if size:
+                rows.append(bytes(data))
+            else:  # nothing has arrived yet: wait where signals and other threads are heard
+                select.select([pgconn.socket], [], [])
+                pgconn.consume_input()
+            size, data = pgconn.get_copy_data(1)
+        ended = pgconn.get_result()
+        while pgconn.get_result() is not None:
+            pass
+        if ended is None or ended.status != ExecStatus.COMMAND_OK:
+            assert ended is not None
+            raise psycopg.errors.error_from_result(ended)
+    rows[0] = rows[0][len(HEADER) :]  # it comes with the first row
+    return [row for row in rows if len(row) > len(TRAILER)]
+
+
+@kernel
+def _decode(data: npt.NDArray[np.uint8], keys: MinuteArray, bits: npt.NDArray[np.uint64]) -> None:
+    """Take rows apart: a key of eight bytes, then columns of eight bytes or NULL (length -1, no bytes)."""
+    place = 0
+    for row in range(keys.size):
+        place += 2
+        for field in range(bits.shape[0] + 1):
+            known = data[place] < 128  # the sign of its length
+            place += 4
+            value = np.uint64(0x7FF8000000000000)
+            if known:
+                value = np.uint64(0)
+                for byte in range(8):
+                    value = (value << np.uint64(8)) | np.uint64(data[place + byte])
+                place += 8
+            if field == 0:
+                keys[row] = np.int64(value)
+            else:
+                bits[field - 1, row] = value

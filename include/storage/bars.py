@@ -10,12 +10,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
 from psycopg import sql
 
 from include.errors import MissingInput, SchemaMismatch
 from include.features.bars import Bars
 from include.names import SCHEMA, Month, table, to_datetime, to_minute
-from include.storage.arrays import read_arrays
+from include.storage.arrays import read_columns
 from include.storage.connection import Connection, qualified, statement
 from include.storage.schema import columns_of
 
@@ -72,11 +73,16 @@ def read_bars(connection: Connection, pair: str, first: int, end: int, before: i
     Raises:
         MissingInput: the pair has no table of bars.
         SchemaMismatch: the table has neither our columns nor the origin's.
+        ValueError: a price is NULL.
     """
     source = _source(connection, pair)
     query = statement("bars/read_bars", table=source.table, column=source.column, key=source.key)
     bounds = {"first": source.moment(first), "end": source.moment(end), "before": before}
-    ts, columns = read_arrays(connection, query, bounds, _FIELDS)
+    ts, columns = read_columns(connection, query, bounds, _FIELDS)
+    if any(np.isnan(columns[name]).any() for name in _FIELDS[:4]):
+        raise ValueError(
+            f"A bar of {pair} has no price: a price may not be NULL in {SCHEMA}.{table('m1', pair)}."
+        )
     return Bars(ts=ts, **columns)
 
 

@@ -97,7 +97,12 @@ def lookback_of(family: str) -> int:
 
 
 def read_chunk(
-    connection: Connection, pair: str, month: Month, lookback: int, since: int | None = None
+    connection: Connection,
+    pair: str,
+    month: Month,
+    lookback: int,
+    since: int | None = None,
+    side: str | None = None,
 ) -> Chunk:
     """Read one month of grid bars with `lookback` real bars in front of it.
 
@@ -110,6 +115,7 @@ def read_chunk(
         lookback: how many real bars to read in front of it.
         since: an epoch minute before the month: count them in front of that instead, and read all bars
             in between as well.
+        side: price side of the bars, where it makes no difference; None to look it up.
 
     Raises:
         MissingInput: the pair has no bars table or no baseline.
@@ -118,7 +124,7 @@ def read_chunk(
     end = min(month.end_minute, watermark(connection) + 1)
     bars = read_bars(connection, pair, first, max(end, first), before=lookback)
     grid = make_grid(bars, max(end - 1, int(bars.ts[-1]) if len(bars) else 0))
-    side = price_side_of(connection, pair, month)
+    side = side or price_side_of(connection, pair, month)
     return Chunk(pair, month, grid, baseline_of(connection, pair).rate, MID_OFFSET[side])
 
 
@@ -142,7 +148,8 @@ def with_related(connection: Connection, chunk: Chunk) -> Chunk:
 
     Each has the rows before the chunk's first one that its own returns and BQX there are made of, and
     all together as many rows of the dollar grid before the month as its longest window counts, or all
-    there are. Pairs that were never loaded stay absent: what reads them is NULL.
+    there are. No column asks which price they record. Pairs that were never loaded stay absent: what
+    reads them is NULL.
 
     Raises:
         MissingInput: a related pair was loaded but its bars are gone.
@@ -150,22 +157,27 @@ def with_related(connection: Connection, chunk: Chunk) -> Chunk:
     since = int(chunk.grid.ts[0]) if len(chunk.grid) else chunk.month.first_minute
     loaded = baselines(connection)
     pairs = [pair for pair in related_pairs(chunk.pair) if pair in loaded]
-    chunks = read_to_dollar_grid(connection, pairs, chunk.month, DOLLAR_LOOKBACK, since)
+    chunks = read_to_dollar_grid(connection, pairs, chunk.month, DOLLAR_LOOKBACK, since, side="unknown")
     return chunk._replace(related=Related({pair: one.series for pair, one in chunks.items()}))
 
 
 def read_to_dollar_grid(
-    connection: Connection, pairs: Sequence[str], month: Month, rows: int, since: int | None = None
+    connection: Connection,
+    pairs: Sequence[str],
+    month: Month,
+    rows: int,
+    since: int | None = None,
+    side: str | None = None,
 ) -> dict[str, Chunk]:
     """Chunks of several pairs with at least that many rows of the dollar grid before the month.
 
     Where majors have gaps, the minutes they share are fewer than the rows of each: read further back
-    until there are enough of them, or no more bars. `since` as in `read_chunk`.
+    until there are enough of them, or no more bars. `since` and `side` as in `read_chunk`.
     """
     before = rows + MARGIN
     start = month.first_minute if since is None else since
     while True:
-        chunks = {pair: read_chunk(connection, pair, month, before, since) for pair in pairs}
+        chunks = {pair: read_chunk(connection, pair, month, before, since, side) for pair in pairs}
         in_front = (int(np.searchsorted(chunk.grid.ts, start)) for chunk in chunks.values())
         exhausted = all(bars < before for bars in in_front)
         hopeless = any(pair not in chunks for pair in USD_MAJORS)

@@ -35,6 +35,12 @@ class _Field(NamedTuple):
     values: FloatArray | bytes
 
 
+def minutes_of(keys: NDArray[np.int64]) -> MinuteArray:
+    """Epoch minutes of timestamps as PostgreSQL sends them."""
+    minutes: MinuteArray = keys // _MINUTE + _PG_EPOCH
+    return minutes
+
+
 def _field(values: FloatArray | str | None, sql_type: str) -> _Field:
     if values is None:
         return _Field(None, -1, b"")

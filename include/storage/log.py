@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -97,6 +97,36 @@ def record_build(
             "row_count": rows,
             "input_hash": input_hash,
             "seconds": seconds,
+        },
+    )
+
+
+def record_gates(
+    connection: Connection,
+    findings: Mapping[tuple[str, Month], int],
+    *,
+    report: str,
+    run_label: str,
+    checked_at: datetime,
+) -> None:
+    """Note what a quality gate found.
+
+    Args:
+        connection: a session.
+        findings: number of findings by table and month; 0 where the partition is right.
+        report: path of the page.
+        run_label: name of the run.
+        checked_at: when the gate began; what was built later it may not have seen.
+    """
+    connection.execute(
+        statement("log/record_gates"),
+        {
+            "tables": [table for table, _ in findings],
+            "months": [date(month.year, month.month, 1) for _, month in findings],
+            "findings": list(findings.values()),
+            "report": report,
+            "run_label": run_label,
+            "checked_at": checked_at,
         },
     )
 

@@ -6,7 +6,8 @@ it happens, so a test can wait for the n-th step of some kind and send SIGKILL t
 no hooks for this.
 
 Steps are texts: ``execute <sql>``, ``copy <sql>``, ``read`` and ``write`` (a block of a COPY out or in),
-``commit`` (about to be sent), ``committed`` (answered, nothing done since) and ``rollback``.
+``commit`` (about to be sent), ``committed`` (answered, nothing done since) and ``rollback``; and
+``s3 <method> <path>`` for a request to an object store, ``answered <method> <path>`` for its answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,8 +24,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import psycopg
+from botocore.httpsession import URLLib3Session
 from psycopg import sql
 
 LONGEST_TOLD = 2000  # characters of a statement
@@ -162,7 +166,9 @@ def _run(
     pipe: Pipe, moment: Moment | None, work: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     """The whole life of a worker process."""
-    _watch_psycopg(_teller(pipe, moment))
+    tell = _teller(pipe, moment)
+    _watch_psycopg(tell)
+    _watch_s3(tell)
     try:
         answer = ("result", work(*args, **kwargs))
     except BaseException:
@@ -173,18 +179,20 @@ def _run(
 def _teller(pipe: Pipe, moment: Moment | None) -> Callable[[str], None]:
     """A function that tells the parent one step, and stops at the moment."""
     matching = 0
+    one_at_a_time = threading.Lock()  # a worker may have threads; all of them stop at the moment
 
     def tell(step: str) -> None:
         nonlocal matching
         step = step[:LONGEST_TOLD]
-        pipe.send(("step", step))
-        if moment is None or not moment.matches(step):
-            return
-        matching += 1
-        if matching == moment.number:
-            pipe.send(("moment", step))
-            if moment.frozen:
-                pipe.recv()  # "go on", or death
+        with one_at_a_time:
+            pipe.send(("step", step))
+            if moment is None or not moment.matches(step):
+                return
+            matching += 1
+            if matching == moment.number:
+                pipe.send(("moment", step))
+                if moment.frozen:
+                    pipe.recv()  # "go on", or death
 
     return tell
 
@@ -225,6 +233,20 @@ def _watch_psycopg(tell: Callable[[str], None]) -> None:
     psycopg.Cursor.execute, psycopg.Cursor.copy = told_execute, told_copy
     psycopg.Copy.read, psycopg.Copy.write = told_read, told_write
     psycopg.Transaction.__exit__ = told_leave
+
+
+def _watch_s3(tell: Callable[[str], None]) -> None:
+    """Tell every request that botocore sends from now on, and its answer."""
+    send = URLLib3Session.send
+
+    def told_send(self: URLLib3Session, request: Any) -> Any:
+        step = f"{request.method} {urlsplit(request.url).path}"
+        tell(f"s3 {step}")
+        answer = send(self, request)
+        tell(f"answered {step}")
+        return answer
+
+    URLLib3Session.send = told_send
 
 
 def _text(query: Any, cursor: psycopg.Cursor) -> str:

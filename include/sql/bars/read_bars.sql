@@ -1,15 +1,13 @@
--- Real bars of one pair: those of [first, end), and the last %(before)s bars before first, in time order.
--- One array per column; absent volume and spread are sent as NaN.
-SELECT
-    array_agg((date_part('epoch', key) / 60)::BIGINT),
-    array_agg(open::FLOAT8),
-    array_agg(high::FLOAT8),
-    array_agg(low::FLOAT8),
-    array_agg(close::FLOAT8),
-    array_agg(coalesce(volume::FLOAT8, 'NaN')),
-    array_agg(coalesce(spread_close::FLOAT8, 'NaN'))
-FROM (
-    SELECT *
+-- Real bars of one pair: those of [first, end), and the last %(before)s bars before first, in any order.
+COPY (
+    SELECT
+        key,
+        open::FLOAT8,
+        high::FLOAT8,
+        low::FLOAT8,
+        close::FLOAT8,
+        volume::FLOAT8,
+        spread_close::FLOAT8
     FROM (
         (
             SELECT
@@ -27,5 +25,4 @@ FROM (
             LIMIT %(before)s
         )
     ) AS found
-    ORDER BY key
-) AS wanted;
+) TO STDOUT (FORMAT BINARY);

@@ -1,4 +1,4 @@
--- The schema and the three tables that do not belong to one pair. Safe to run again.
+-- The schema and the four tables that do not belong to one pair. Safe to run again.
 CREATE SCHEMA IF NOT EXISTS bqx;
 
 CREATE TABLE IF NOT EXISTS bqx.baseline_rates (
@@ -32,3 +32,15 @@ CREATE TABLE IF NOT EXISTS bqx.build_log (
 );
 COMMENT ON TABLE bqx.build_log IS
 'One row per partition we built, written in the transaction that swapped it in.';
+
+CREATE TABLE IF NOT EXISTS bqx.gate_log (
+    table_name TEXT NOT NULL,
+    month DATE NOT NULL,
+    findings INTEGER NOT NULL,
+    report TEXT NOT NULL,
+    run_label TEXT NOT NULL,
+    checked_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (table_name, month)
+);
+COMMENT ON TABLE bqx.gate_log IS
+'The last quality gate of each partition. It is about what was built before checked_at, when the gate began.';

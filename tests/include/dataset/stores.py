@@ -78,10 +78,12 @@ def manifest(dataset_id: str, files: list[Part], **changed: Any) -> Manifest:
     return Manifest(**{**values, **changed})
 
 
-def export(store: ObjectStore, dataset_id: str, seed: int = 1, rows: int = 500) -> str:
+def export(
+    store: ObjectStore, dataset_id: str, seed: int = 1, rows: int = 500, *, named: bool = False
+) -> str:
     """Write a whole data set; returns its content hash."""
     files = [write_part(store, dataset_id, *part, one) for part, one in tables(seed, rows).items()]
-    return finish(store, manifest(dataset_id, files))
+    return finish(store, manifest(dataset_id, files, extra={"named": named}))
 
 
 def contents(store: ObjectStore) -> dict[str, bytes | None]:

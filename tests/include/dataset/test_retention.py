@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from include.dataset.export import open_manifest, write_part
+from include.dataset.export import finish, open_manifest, write_part
 from include.dataset.retention import clean_up
 from include.dataset.store import ObjectStore
 from include.errors import MissingInput
-from tests.include.dataset.stores import contents, empty_store, export, table
+from tests.include.dataset.stores import contents, empty_store, export, manifest, table, tables
 
 AT_ONCE = timedelta(0)
 
@@ -60,6 +61,14 @@ def test_a_data_set_in_work_stays_although_it_is_old(store: ObjectStore) -> None
     assert (done.kept, done.removed) == (["b", "c"], ["a"])
 
 
+def test_a_data_set_that_a_person_named_stays(store: ObjectStore) -> None:
+    export(store, "mine", seed=9, rows=10, named=True)
+    for name in ("d", "e"):
+        export(store, name, rows=10)
+    done = clean_up(store, 1)
+    assert (done.kept, sorted(done.removed)) == (["e", "mine"], ["a", "b", "c", "d"])
+
+
 def test_files_that_no_manifest_lists_go(store: ObjectStore) -> None:
     stray = "datasets/b/eurusd/train/1999-01.parquet"
     beside = "datasets/readme.txt"
@@ -102,3 +111,14 @@ def test_a_kill_between_manifest_and_files_leaves_what_the_next_clean_up_removes
 def test_at_least_one_stays(store: ObjectStore) -> None:
     with pytest.raises(ValueError, match="at least the newest"):
         clean_up(store, 0)
+
+
+def test_documents_that_a_manifest_names_are_no_strays(store: ObjectStore) -> None:
+    keys = [store.key("documented", name) for name in ("report.html", "stray.html")]
+    files = [write_part(store, "documented", *part, one) for part, one in tables(rows=10).items()]
+    for key in keys:
+        store.put(key, b"", hashlib.sha256().hexdigest(), {})
+    finish(store, manifest("documented", files, extra={"documents": {"report": keys[0]}}))
+    done = clean_up(store, 9)
+    assert done.strays == keys[1:]
+    assert store.get(keys[0]) == b""

@@ -1,43 +1,38 @@
-"""Whole columns arrive as NumPy arrays, bit by bit."""
+"""Columns arrive as NumPy arrays, bit by bit."""
 
 from __future__ import annotations
 
 import numpy as np
+import psycopg
 import pytest
 from psycopg import sql
 
-from include.storage.arrays import array_cursor, read_arrays, read_rows
+from include.storage.arrays import read_columns, read_rows
 from include.storage.connection import connect
 
 
-def test_arrays_are_read_exactly(database_url: str) -> None:
-    with connect(database_url) as connection, array_cursor(connection) as cursor:
-        row = cursor.execute(
-            "SELECT array_agg(n::BIGINT * 3000000000), array_agg(1.0::FLOAT8 / n), "
-            "array_agg(CASE n WHEN 2 THEN 'NaN' ELSE n::FLOAT8 END) FROM generate_series(1, 4) AS n"
-        ).fetchone()
-        whole, parts, holes = row
-        np.testing.assert_array_equal(whole, np.arange(1, 5) * 3_000_000_000)
-        assert (whole.dtype, parts.dtype) == (np.int64, np.float64)
-        np.testing.assert_array_equal(parts, 1.0 / np.arange(1, 5))
-        np.testing.assert_array_equal(holes, [1, np.nan, 3, 4])
-        assert holes.flags.writeable
-
-
-def test_no_rows_and_an_empty_array(database_url: str) -> None:
-    with connect(database_url) as connection, array_cursor(connection) as cursor:
-        query = "SELECT array_agg(n::FLOAT8), '{}'::FLOAT8[] FROM generate_series(1, 0) AS n"
-        nothing, empty = cursor.execute(query).fetchone()
-        assert nothing is None
-        assert (empty.size, empty.dtype) == (0, np.float64)
-
-
-def test_a_null_is_refused(database_url: str) -> None:
+def test_values_are_read_exactly(database_url: str) -> None:
     query = sql.SQL(
-        "SELECT array_agg(n::BIGINT), array_agg(nullif(n, 2)::FLOAT8) FROM generate_series(1, 3) n"
+        "COPY (SELECT to_timestamp(60 * n), 1.0::FLOAT8 / n, CASE n WHEN 2 THEN NULL WHEN 3 THEN 'NaN' "
+        "ELSE -n::FLOAT8 END FROM generate_series(1, %(last)s) AS n) TO STDOUT (FORMAT BINARY)"
     )
-    with connect(database_url) as connection, pytest.raises(ValueError, match="NULL"):
-        read_arrays(connection, query, {}, ["x"])
+    with connect(database_url) as connection:
+        ts, columns = read_columns(connection, query, {"last": 4}, ["part", "hole"])
+    assert ts.tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(columns["part"], 1.0 / np.arange(1, 5))
+    np.testing.assert_array_equal(columns["hole"], [-1, np.nan, np.nan, -4])
+    assert columns["hole"].flags.writeable
+
+
+def test_a_query_that_fails_on_the_way_says_so_and_leaves_the_session(database_url: str) -> None:
+    query = sql.SQL(
+        "COPY (SELECT to_timestamp(n), (1 / (20000 - n))::FLOAT8 FROM generate_series(1, 30000) AS n) "
+        "TO STDOUT (FORMAT BINARY)"
+    )
+    with connect(database_url) as connection:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            read_columns(connection, query, {}, ["x"])
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_rows_come_in_time_order_with_null_as_nan(database_url: str) -> None:
