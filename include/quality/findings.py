@@ -116,7 +116,8 @@ class Inspection:
         """Each absent input once, in words."""
         total = sum(self.months.values())
         absent = [_absence(name, rows, total) for name, rows in self.absent.items() if rows]
-        absent += [f"{pair}, which it is compared with, has no bars" for pair in self.pairs_not_loaded]
+        if self.pairs_not_loaded:
+            absent.append(f"no bars of {', '.join(self.pairs_not_loaded)}, which it is compared with")
         return [f"{self.pair}: {words}" for words in absent]
 
     def total(self, name: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import numpy as np
@@ -39,7 +40,7 @@ from include.storage.build import wanted_months
 from include.storage.chunks import lookback_of
 from include.storage.connection import Connection, connect
 from include.storage.copying import FloatArray, MinuteArray
-from include.storage.log import built_from
+from include.storage.log import built_from, record_gates
 from include.storage.schema import columns_of
 from include.storage.tables import Table, table_of
 
@@ -83,13 +84,38 @@ def check_stage(
     inspection = Inspection(pair, tuple(families), run_label)
     seed = zlib.crc32(f"{sample_seed} {run_label} {pair}".encode())
     with connect(url) as connection:
+        checked_at = _now(connection)
         wanted = wanted_months(connection, pair, months)
         _Gate(connection, inspection, np.random.default_rng(seed)).check(wanted)
-    inspection.seconds = round(time.monotonic() - started, 2)
-    path = write_report(inspection, reports)
+        inspection.seconds = round(time.monotonic() - started, 2)
+        path = write_report(inspection, reports)
+        _record(connection, inspection, path, checked_at)
     if inspection.findings:
         raise QualityError(inspection.message(path))
     return inspection.summary() | {"report": path}
+
+
+def _now(connection: Connection) -> datetime:
+    """The time by the clock of the server, which also dates the builds."""
+    row = connection.execute("SELECT now()").fetchone()
+    assert row is not None
+    assert isinstance(row[0], datetime)
+    return row[0]
+
+
+def _record(connection: Connection, inspection: Inspection, path: str, checked_at: datetime) -> None:
+    """Keep the verdict on each partition beside the log of builds: pages are removed one day."""
+    tables = [table_of(name, inspection.pair).name for name in inspection.families]
+    months = [month for month, rows in inspection.months.items() if rows]
+    findings = {
+        (table, Month.parse(month)): sum(
+            finding.table not in tables or (finding.table == table and finding.month in ("", month))
+            for finding in inspection.findings
+        )
+        for table in tables
+        for month in months
+    }
+    record_gates(connection, findings, report=path, run_label=inspection.run_label, checked_at=checked_at)
 
 
 class _Gate:

@@ -16,6 +16,7 @@ from include.pairs import PAIRS
 from include.quality.report import GENERATOR
 from include.storage.connection import Connection, connect, qualified, statement
 
+OTHER_REPORTS = ("datasets", "migration", "plan")  # folders of other stages, which are none of our business
 LOCK_TIMEOUT = "500ms"  # nobody queues behind our request for longer
 _MARK = f'<meta name="generator" content="{GENERATOR}">'
 _LEFTOVER = re.compile(rf"({'|'.join(('m1', 'bqx', *STORED))})_({'|'.join(PAIRS)})_\d{{4}}_\d{{2}}__build")
@@ -70,7 +71,9 @@ def clean_up(url: str, reports: str, keep_runs: int, *, dry_run: bool = False) -
 
 def _run_folders(reports: Path) -> Iterator[Path]:
     if reports.is_dir():
-        yield from (entry for entry in reports.iterdir() if entry.is_dir() and not entry.is_symlink())
+        for entry in reports.iterdir():
+            if entry.is_dir() and not entry.is_symlink() and entry.name not in OTHER_REPORTS:
+                yield entry
 
 
 def _written(folder: Path) -> tuple[float, str]:

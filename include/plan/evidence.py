@@ -1,0 +1,247 @@
+"""What is true now, whoever says that it is done: read from the database, the reports and the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from include.errors import PlanRefused
+from include.features import verified
+from include.features.catalogue import FAMILIES, STORED
+from include.migration import journal
+from include.migration.names import old_pattern
+from include.names import table as name_of
+from include.pairs import PAIRS
+from include.plan.counts import Months, grid_rows_of, rows_of
+from include.plan.model import Evidence
+from include.storage.connection import Connection, connect, statement
+from include.storage.schema import columns_of
+from include.storage.tables import table_of
+
+_SLACK = timedelta(minutes=1)  # between the clocks of the database and of whoever wrote a page
+_NAMED = 5  # pairs that a text names
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What speaks for a task.
+
+    Attributes:
+        done: everything its evidence asks for is there.
+        begun: some of it is.
+        text: what is there, in plain numbers.
+        missing: pairs, or what else, for which it is not there.
+        report: path of the page that shows it.
+    """
+
+    done: bool
+    begun: bool
+    text: str
+    missing: tuple[str, ...] = ()
+    report: str = ""
+
+
+class _Gate(NamedTuple):
+    partitions: int
+    checked: int
+    findings: int
+    report: str
+
+    @property
+    def passed(self) -> bool:
+        return self.partitions > 0 and self.checked == self.partitions and self.findings == 0
+
+
+def gather(
+    url: str, reports: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS
+) -> dict[Evidence, Proof]:
+    """Look at everything that some tasks ask for.
+
+    Args:
+        url: libpq connection string.
+        reports: folder of all reports.
+        wanted: what to look for; kind ``none`` has no proof and is left out.
+        pairs: the pairs that have to be there.
+
+    Raises:
+        PlanRefused: the plan asks for a kind of evidence or a family that there is not.
+    """
+    asked = [one for one in dict.fromkeys(wanted) if one.kind != "none"]
+    for one in asked:
+        _check(one)
+    with connect(url) as connection:
+        look = _Look(connection, Path(reports), tuple(pairs), asked)
+        return {one: KINDS[one.kind](look, one.families) for one in asked}
+
+
+class _Look:
+    """One session, and what several tasks need to know from it."""
+
+    def __init__(
+        self, connection: Connection, reports: Path, pairs: tuple[str, ...], asked: Sequence[Evidence]
+    ) -> None:
+        self.connection, self.reports, self.pairs = connection, reports, pairs
+        counting = {family for one in asked if one.kind == "backfill" for family in one.families}
+        tables = [name_of(family, pair) for family in sorted(counting) for pair in pairs]
+        self.grid: Mapping[str, Months] = grid_rows_of(connection, pairs) if counting else {}
+        self.rows: Mapping[str, Months] = rows_of(connection, tables) if self.grid else {}
+
+    def schema(self, families: Sequence[str]) -> Proof:
+        """Every table is there with the columns of the catalogue."""
+        absent = [pair for pair in self.pairs if not all(self._has_table(name, pair) for name in families)]
+        columns = sum(len(FAMILIES[name].columns) for name in families)
+        there = (len(self.pairs) - len(absent)) * len(families)
+        text = f"{_of(self.pairs, absent)}; {there} tables with {columns} columns of the catalogue"
+        return self._of_pairs(absent, text)
+
+    def implemented(self, families: Sequence[str]) -> Proof:
+        """The columns are in the catalogue, and their tests passed with exactly this code."""
+        columns = sum(len(FAMILIES[name].columns) for name in families)
+        found = verified.read()
+        results = [found.families.get(name, verified.Score(0, 0)) for name in families]
+        tests, passed = (sum(numbers) for numbers in zip(*results, strict=True))
+        current = found.code == verified.code_hash()
+        about = f"this code version ({found.code[:12]})" if current else "another code version"
+        text = f"{columns} columns in the catalogue; {passed} of {tests} tests passed with {about}"
+        done = current and all(one.tests and one.passed == one.tests for one in results)
+        return Proof(done, True, text, () if done else ("a test report of this code version",))
+
+    def backfill(self, families: Sequence[str]) -> Proof:
+        """Every month of every pair has exactly the rows that its bars ask for."""
+        absent = [pair for pair in self.pairs if not self._is_full(pair, families)]
+        tables = [self.rows.get(name_of(name, pair), {}) for name in families for pair in self.pairs]
+        partitions, rows = sum(map(len, tables)), sum(sum(months.values()) for months in tables)
+        text = f"{_of(self.pairs, absent)}; {rows:,} rows in {partitions:,} partitions"
+        proof = self._of_pairs(absent, text)
+        return Proof(proof.done, rows > 0, text, proof.missing)
+
+    def gate(self, families: Sequence[str]) -> Proof:
+        """The quality gate looked at the newest build of every partition and found nothing."""
+        gates = self._gates(families)
+        nothing = _Gate(0, 0, 0, "")
+        per_pair = {
+            pair: [gates.get(name_of(name, pair), nothing) for name in families] for pair in self.pairs
+        }
+        absent = [pair for pair, found in per_pair.items() if not all(gate.passed for gate in found)]
+        every = [gate for found in per_pair.values() for gate in found]
+        findings = sum(gate.findings for gate in every)
+        text = f"{_of(self.pairs, absent)} passed; {sum(gate.checked for gate in every):,} partitions checked"
+        text += f", {findings:,} findings" if findings else ""
+        shown = sorted((gate for gate in every if gate.checked), key=lambda gate: not gate.findings)
+        return Proof(
+            not absent and bool(self.pairs),
+            any(gate.checked for gate in every),
+            text,
+            tuple(absent),
+            shown[0].report if shown else "",
+        )
+
+    def renamed(self, families: Sequence[str]) -> Proof:
+        """No legacy table has its old name."""
+        old, renamed = self._old_names(), self._migration()[0]
+        if not old and not renamed:
+            return self._nothing_to_rename()
+        text = f"{renamed:,} objects renamed; {old:,} tables with an old name left"
+        return Proof(not old, renamed > 0, text, ("tables that have their old name",) if old else ())
+
+    def counts(self, families: Sequence[str]) -> Proof:
+        """What was renamed holds exactly what it held before."""
+        old = self._old_names()
+        renamed, _, compared, uncompared, rows = self._migration()
+        if not old and not renamed:
+            return self._nothing_to_rename()
+        text = f"{rows:,} rows in {compared:,} partitions equal before and after"
+        text += f"; {uncompared:,} partitions not compared" if uncompared else ""
+        done = renamed > 0 and not old and not uncompared
+        return Proof(done, compared > 0, text, () if done else ("counts before and after",))
+
+    def documented(self, families: Sequence[str]) -> Proof:
+        """The page that says what the tables are now was written after the last of them was renamed."""
+        old, (renamed, last, *_) = self._old_names(), self._migration()
+        if not old and not renamed:
+            return self._nothing_to_rename()
+        pages = sorted(self.reports.glob("migration/*/tables.md"), key=lambda page: page.stat().st_mtime)
+        if not pages or last is None or pages[-1].stat().st_mtime < (last - _SLACK).timestamp():
+            return Proof(False, bool(pages), "not published since the last rename", ("the page of tables",))
+        text = f"names, counts and tables published, {renamed:,} objects renamed"
+        return Proof(not old, True, text, ("tables that have their old name",) * bool(old), str(pages[-1]))
+
+    def _of_pairs(self, absent: Sequence[str], text: str) -> Proof:
+        complete = not absent and bool(self.pairs)
+        return Proof(complete, len(absent) < len(self.pairs), text, tuple(absent))
+
+    def _has_table(self, family: str, pair: str) -> bool:
+        wanted = table_of(family, pair)
+        present = columns_of(self.connection, wanted.name)
+        return wanted.columns.items() <= present.items()
+
+    def _is_full(self, pair: str, families: Sequence[str]) -> bool:
+        grid = self.grid.get(pair)
+        return bool(grid) and all(self.rows.get(name_of(name, pair)) == grid for name in families)
+
+    def _gates(self, families: Sequence[str]) -> dict[str, _Gate]:
+        if not self._exists("build_log") or not self._exists("gate_log"):
+            return {}
+        tables = [name_of(name, pair) for name in families for pair in self.pairs]
+        rows = self.connection.execute(statement("evidence/read_gates"), {"tables": tables})
+        return {
+            str(table): _Gate(int(str(partitions)), int(str(checked)), int(str(findings)), str(report or ""))
+            for table, partitions, checked, findings, report in rows
+        }
+
+    def _old_names(self) -> int:
+        values = {"pattern": old_pattern(self.pairs)}
+        return len(self.connection.execute(statement("migration/list_old_names"), values).fetchall())
+
+    def _migration(self) -> tuple[int, datetime | None, int, int, int]:
+        if not journal.exists(self.connection):
+            return 0, None, 0, 0, 0
+        values = {"pairs": list(self.pairs)}
+        row = self.connection.execute(statement("evidence/read_migration"), values).fetchone()
+        return cast("tuple[int, datetime | None, int, int, int]", row)
+
+    def _nothing_to_rename(self) -> Proof:
+        if not any(columns_of(self.connection, name_of("m1", pair)) for pair in self.pairs):
+            return Proof(False, False, "nothing is in the database yet", ("bars",))
+        return Proof(True, True, "this database has no legacy tables: there was nothing to rename")
+
+    def _exists(self, table: str) -> bool:
+        row = self.connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"bqx.{table}"]).fetchone()
+        return row == (True,)
+
+
+KINDS: Mapping[str, Callable[[_Look, Sequence[str]], Proof]] = {
+    "schema": _Look.schema,
+    "implemented": _Look.implemented,
+    "backfill": _Look.backfill,
+    "gate": _Look.gate,
+    "renamed": _Look.renamed,
+    "counts": _Look.counts,
+    "documented": _Look.documented,
+}
+OF_FAMILIES = ("schema", "implemented", "backfill", "gate")
+
+
+def named(values: Sequence[str]) -> str:
+    """Some names for people: the first few, and how many more."""
+    more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
+    return ", ".join(values[:_NAMED]) + more
+
+
+def _of(pairs: Sequence[str], absent: Sequence[str]) -> str:
+    return f"{len(pairs) - len(absent)} of {len(pairs)} pairs"
+
+
+def _check(one: Evidence) -> None:
+    if one.kind not in KINDS:
+        raise PlanRefused(f"Evidence {one.kind!r} is not known. Use one of: {', '.join((*KINDS, 'none'))}.")
+    known = FAMILIES if one.kind == "implemented" else STORED
+    unknown = [name for name in one.families if name not in known]
+    if one.kind in OF_FAMILIES and (unknown or not one.families):
+        raise PlanRefused(
+            f"Evidence {one.kind!r} needs families of the catalogue{': not ' if unknown else ''}"
+            f"{', '.join(unknown)}. Choose from: {', '.join(known)}."
+        )

@@ -1,0 +1,23 @@
+-- The outbox: callbacks add rows, the sync reads them. Safe to run again.
+CREATE SCHEMA IF NOT EXISTS bqx;
+
+CREATE TABLE IF NOT EXISTS bqx.events (
+    event_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    dag_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    run_at TIMESTAMPTZ,
+    task_id TEXT NOT NULL,
+    map_index INTEGER NOT NULL,
+    pair TEXT NOT NULL,
+    try_number INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    started_at TIMESTAMPTZ,
+    ended_at TIMESTAMPTZ,
+    note TEXT NOT NULL,
+    posted_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    drained_at TIMESTAMPTZ
+);
+CREATE INDEX IF NOT EXISTS events_run_idx ON bqx.events (dag_id, run_id);
+CREATE INDEX IF NOT EXISTS events_waiting_idx ON bqx.events (event_id) WHERE drained_at IS NULL;
+COMMENT ON TABLE bqx.events IS
+'What callbacks of DAGs and tasks reported; task_id is empty for a run. drained_at: the plan knows it.';
