@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS := 1
 INDEX    = $(shell $(VENV)/bin/pip config get global.index-url 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up stop status clean test soak check docs format bench pictures lock distclean
+.PHONY: help install run up stop status clean test soak check verify docs format bench pictures lock distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,10 @@ check: $(VENV)/.dev ## lint, types, generated docs
 	$(VENV)/bin/mypy
 	$(VENV)/bin/sqlfluff lint include/sql
 	$(PY) -m include.features.dictionary --check
+	$(PY) -m include.features.verified --check
+
+verify: $(VENV)/.dev ## test every feature family and keep the result beside its code
+	$(PY) -m include.features.verified --jobs '$(JOBS)'
 
 docs: $(VENV)/.dev ## write the generated docs
 	$(PY) -m include.features.dictionary

@@ -28,8 +28,8 @@ from typing import Any
 from airflow.sdk import Asset, Param, chain, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 from bqx.connections import database_url
+from bqx.notifier import watched
 from bqx.reports import reports_folder
-from bqx.retries import no_retry_for
 from bqx.running import failed_in_group, run_id
 
 from include import settings
@@ -80,8 +80,8 @@ def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
     schedule=None,
     max_active_runs=1,
     params={name: Param(**schema) for name, schema in PARAMS.items()},
-    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
     tags=["bqx", "phase-1.6", "phase-2", "features"],
+    **watched(settings.DEFAULT_ARGS, settings.FINAL_ERRORS),
 )
 def bqx_features() -> None:
     """Build the stored feature families of every pair."""

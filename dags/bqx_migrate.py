@@ -20,16 +20,15 @@ Example configuration:
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, chain, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
+from bqx.approval import approval
 from bqx.connections import database_url
+from bqx.notifier import watched
 from bqx.rds import ensure_snapshot, rds_of
 from bqx.reports import reports_folder
-from bqx.retries import no_retry_for
 from bqx.running import run_id
 
 from include import settings
@@ -121,20 +120,16 @@ def publish(made: dict[str, Any]) -> dict[str, Any]:
     schedule=None,
     max_active_runs=1,
     params={name: Param(**schema) for name, schema in PARAMS.items()},
-    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
     tags=["bqx", "phase-1.6", "migration"],
+    **watched(settings.DEFAULT_ARGS, settings.FINAL_ERRORS),
 )
 def bqx_migrate() -> None:
     """Plan, ask, rename, verify."""
-    approval = ApprovalOperator(
-        task_id="approval",
-        subject="Stage 1.6.9, {{ params.action }}: plan {{ ti.xcom_pull('plan')['hash'] }}",
-        body=PAGE,
-        defaults=ApprovalOperator.REJECT,
-        response_timeout=timedelta(hours=settings.APPROVAL_HOURS),
-        execution_timeout=None,
+    approved = approval(
+        "Stage 1.6.9, {{ params.action }}: plan {{ ti.xcom_pull('plan')['hash'] }}",
+        PAGE,
+        hours=settings.APPROVAL_HOURS,
         fail_on_reject=True,  # whatever comes after this stage must not begin
-        retries=0,
     )
 
     @task_group(group_id="pairs")
@@ -144,7 +139,7 @@ def bqx_migrate() -> None:
     made = plan()
     pairs = prepare(made)
     counted = count.partial(made=made).expand(pair=pairs)
-    chain(counted, approval, snapshot(), pairs_group.partial(made=made).expand(pair=pairs), publish(made))
+    chain(counted, approved, snapshot(), pairs_group.partial(made=made).expand(pair=pairs), publish(made))
 
 
 bqx_migrate()

@@ -1,8 +1,10 @@
 """### The whole pipeline, in order
 
-Triggers the other DAGs one after the other and waits for each without holding a worker:
-load bars, rename legacy tables (which asks for an approval if there are any), build features. A phase that
-fails stops the chain; heal it there (clear the failed pair), then clear the phase here.
+Triggers the other DAGs one after the other and waits for each without holding a worker: load bars, rename
+legacy tables (which asks for an approval if there are any), build features, build a training set. Before them
+it starts the update of the AirTable plan and does not wait for it: the data need neither AirTable nor whoever
+approves. A phase that fails stops the chain; heal it there (clear the failed pair), then clear the phase
+here.
 
 Example configuration:
 
@@ -17,15 +19,19 @@ from airflow.sdk import Param, chain, dag
 from include import settings
 from include.pairs import PAIRS
 
+PAIRS_PARAM = {"pairs": settings.pairs_param(PAIRS)}
 MIGRATE_PARAMS = {name: schema for name, schema in settings.MIGRATE_PARAMS.items() if name != "action"}
 PHASES = {
-    "load": ("bqx_load", settings.LOAD_PARAMS),
-    "migrate": ("bqx_migrate", MIGRATE_PARAMS),
-    "features": ("bqx_features", settings.FEATURE_PARAMS),
+    "plan": ("bqx_plan", {}),
+    "load": ("bqx_load", PAIRS_PARAM | settings.LOAD_PARAMS),
+    "migrate": ("bqx_migrate", PAIRS_PARAM | MIGRATE_PARAMS),
+    "features": ("bqx_features", PAIRS_PARAM | settings.FEATURE_PARAMS),
+    "dataset": ("bqx_dataset", PAIRS_PARAM | settings.DATASET_PARAMS),
 }
-PARAMS = (
-    {"pairs": settings.pairs_param(PAIRS)} | settings.LOAD_PARAMS | MIGRATE_PARAMS | settings.FEATURE_PARAMS
-)
+# A param of several phases is described by the first one that has it.
+PARAMS = {
+    name: schema for _, params in reversed(PHASES.values()) for name, schema in params.items()
+} | PAIRS_PARAM
 
 
 @dag(
@@ -46,9 +52,9 @@ def bqx_pipeline() -> None:
             TriggerDagRunOperator(
                 task_id=phase,
                 trigger_dag_id=dag_id,
-                conf={name: f"{{{{ params.{name} }}}}" for name in ("pairs", *params)} | {"dry_run": False},
-                wait_for_completion=True,
-                deferrable=True,
+                conf={name: f"{{{{ params.{name} }}}}" for name in params} | {"dry_run": False},
+                wait_for_completion=phase != "plan",
+                deferrable=phase != "plan",
                 poke_interval=2,
             )
             for phase, (dag_id, params) in PHASES.items()

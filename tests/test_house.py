@@ -19,11 +19,12 @@ LEVELS = {
     "pairs": 0, "names": 0, "errors": 0, "settings": 0,
     "features": 1,
     "storage": 2,
-    "market": 3, "migration": 3, "dataset": 3, "quality": 3, "plan": 3, "events": 3,
+    "market": 3, "migration": 3, "dataset": 3, "quality": 3, "events": 3,
     "training": 4,
     "serving": 5,
     "monitoring": 6,
-    "local": 7,
+    "plan": 7,  # stands beside all rooms: it says of each what has been done
+    "local": 8,
 }  # fmt: skip
 CORE = [room for room, level in LEVELS.items() if level == 0]
 DOES_IO = {
@@ -72,6 +73,7 @@ def _imports(node: ast.AST, *, at_load: bool) -> Iterator[Import]:
             yield from (Import(name, child.lineno, at_load, child.level > 0) for name in deeper)
         else:
             inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            inside |= isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
             yield from _imports(child, at_load=at_load and not inside)
 
 

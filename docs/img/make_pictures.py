@@ -10,9 +10,11 @@ of them on purpose and heals it. The stack must hold bars of the pairs named bel
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx
@@ -22,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from include.local.api import Airflow
 from include.local.approval import APPROVE, PAUSE, WAITING
+from tests.airtable import served
 from tests.browser.airflow_ui import AirflowUI, browser_page
 
 FOLDER = Path(__file__).resolve().parent
@@ -31,6 +34,7 @@ RUNNING = ["audusd", "eurusd", "gbpusd", "nzdusd", "usdcad", "usdchf", "usdjpy"]
 BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE TEXT"
 MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE FLOAT8 USING rsi_14::FLOAT8"
 MIGRATE = "bqx_migrate"
+REPORTS = Path(os.environ["AIRFLOW_HOME"]).parent / "reports"
 
 
 class Api:
@@ -130,12 +134,43 @@ def _asking(airflow: Airflow, run_id: str) -> dict | None:
 
 def report(ui: AirflowUI, picture: str) -> None:
     """Picture of the newest report of a quality gate."""
-    folder = Path(os.environ["AIRFLOW_HOME"]).parent / "reports"
-    pages = sorted(folder.glob("*/s2_1_base_eurusd.html"), key=lambda path: path.stat().st_mtime)
-    ui.page.goto(pages[-1].as_uri())
+    ui.page.goto(newest(REPORTS.glob("*/s2_1_base_eurusd.html")).as_uri())
     ui.page.locator("summary").nth(1).click()  # one family with its columns
     ui.page.wait_for_timeout(500)
     ui.picture(FOLDER / picture)
+
+
+def training_set(ui: AirflowUI) -> None:
+    """The top of the newest report of a training set, and its figures."""
+    folder = newest(REPORTS.glob("datasets/*/index.html")).parent
+    ui.page.goto((folder / "index.html").as_uri())
+    ui.page.wait_for_timeout(500)
+    ui.picture(FOLDER / "dataset_report.png")
+    for figure in folder.glob("[1-9]_*.png"):
+        shutil.copyfile(figure, FOLDER / f"dataset_{figure.name[2:]}")
+
+
+def plan(ui: AirflowUI) -> None:
+    """The report of the AirTable plan, and its stages before and after."""
+    ui.page.goto(newest(REPORTS.glob("plan/*/plan.html")).as_uri())
+    ui.page.wait_for_timeout(500)
+    ui.picture(FOLDER / "plan_report.png")
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as old:
+        stages(ui, old.endpoint, "plan_before.png")
+    stages(ui, os.environ["AIRTABLE_ENDPOINT_URL"], "plan_after.png")
+
+
+def stages(ui: AirflowUI, address: str, picture: str) -> None:
+    """Phase 1.6 on the page of the embedded AirTable."""
+    ui.page.goto(f"{address}/Stages")
+    ui.page.get_by_text("1.6.1 - Volume").first.evaluate("cell => cell.scrollIntoView({block: 'start'})")
+    ui.page.wait_for_timeout(500)
+    ui.picture(FOLDER / picture)
+
+
+def newest(pages: Iterable[Path]) -> Path:
+    """The page that was written last."""
+    return max(pages, key=lambda path: path.stat().st_mtime)
 
 
 def main() -> None:
@@ -148,6 +183,8 @@ def main() -> None:
             migrate(airflow, ui, "revert")
             migrate(airflow, ui, "migrate", "migration_approval.png")
         report(ui, "quality_report.png")
+        training_set(ui)
+        plan(ui)
         run_id = api.rebuild(RUNNING)
         wait(lambda: sum(task["state"] == "success" for task in api.tasks(run_id)) > 12, "some builds to end")
         show(ui, run_id, "pipeline_running.png")

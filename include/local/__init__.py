@@ -1,4 +1,4 @@
-"""The embedded stack of `make run`: PostgreSQL and Airflow on one machine, without Docker.
+"""The embedded stack of `make run`: PostgreSQL, Airflow and stand-ins of S3 and AirTable, without Docker.
 
 Nothing imports this room; it is started as ``python -m include.local``.
 """

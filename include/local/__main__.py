@@ -96,8 +96,10 @@ def _status(stack: Stack, console: Console) -> int:
     console.print(
         f"postgres: {f'process {server.pid}, port {stack.postgres.port}' if server else 'not running'}"
     )
+    ports = stack.service_ports if processes else {}
     for name, process in processes.items():
-        console.print(f"{name}: {f'process {process.pid}' if process.alive else 'not running'}")
+        where = f"process {process.pid}" + (f", port {ports[name]}" if name in ports else "")
+        console.print(f"{name}: {where if process.alive else 'not running'}")
     if processes and stack.is_up:
         console.print(f"UI: http://127.0.0.1:{stack.port}")
     return 0

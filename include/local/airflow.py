@@ -13,6 +13,9 @@ from include.local.state import State
 ROOT = Path(__file__).resolve().parents[2]  # the bundle
 HOST = "127.0.0.1"
 EXECUTOR_WORKERS = 16
+# Of the caller's environment: another Airflow, another Python, accounts that are none of our business,
+# another stack whose `env` was sourced.
+FOREIGN = ("AIRFLOW", "PYTHON", "AWS_", "BOTO_", "AIRTABLE_", "BQX_")
 
 
 class Component(NamedTuple):
@@ -61,13 +64,13 @@ def settings(
 
 
 def environment(ours: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """Environment of a component: that of the caller without what is meant for another Airflow or Python.
+    """Environment of a component: that of the caller without what is meant for others (`FOREIGN`).
 
     Args:
         ours: the result of `settings`.
         inherited: the caller's environment.
     """
-    kept = {name: value for name, value in inherited.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
+    kept = {name: value for name, value in inherited.items() if not name.startswith(FOREIGN)}
     direct = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), HOST, "localhost")))
     # Airflow refuses an account without a name, such as that of a container started with a bare number.
     return {"USER": "bqx"} | kept | {"NO_PROXY": direct, "no_proxy": direct} | dict(ours)

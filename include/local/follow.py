@@ -47,6 +47,8 @@ class Follower:
     def look(self) -> Progress:
         """Ask Airflow and return where the run is now."""
         self.state = str(self._airflow.run(PIPELINE, self._run)["state"])
+        if self.state in OVER and not self._children_are_over():  # the pipeline does not wait for all of them
+            self.state = "running"
         for answer in self._airflow.tasks(PIPELINE, self._run):
             self._find_child(answer)
             self._keep(Task.of(answer))
@@ -54,9 +56,12 @@ class Follower:
             asked = datetime.now(UTC) - timedelta(seconds=2)
             for answer in self._airflow.tasks(dag, run, self._since.get(dag)):
                 self._approver.look_at(answer)
-                self._keep(self._with_rows(answer))
+                self._keep(self._with_words(answer))
             self._since[dag] = asked.isoformat()
         return Progress.of(self._tasks.values(), self._pairs, datetime.now(UTC))
+
+    def _children_are_over(self) -> bool:
+        return all(self._airflow.run(dag, run)["state"] in OVER for dag, run in self._children.values())
 
     def _find_child(self, answer: dict[str, object]) -> None:
         phase = str(answer["task_id"])
@@ -65,13 +70,14 @@ class Follower:
             if run:
                 self._children[phase] = (f"bqx_{phase}", run)
 
-    def _with_rows(self, answer: dict[str, object]) -> Task:
+    def _with_words(self, answer: dict[str, object]) -> Task:
+        """The task with what it left in its XCom, which is asked for once."""
         task = Task.of(answer)
         known = self._tasks.get((task.dag, task.name, task.place))
-        if task.state != "success" or not task.is_per_pair:
+        if task.state != "success":
             return task
         if known and known.rows is not None and known.attempt == task.attempt:
-            return task._replace(rows=known.rows, gate=known.gate)
+            return task._replace(rows=known.rows, gate=known.gate, summary=known.summary)
         return task.saying(self._airflow.xcom(answer))
 
     def _keep(self, task: Task) -> None:

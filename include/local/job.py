@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from include.local.stack import DATABASE, Stack
 from include.local.state import State
 
 POOL, POOL_PURPOSE = "bqx_builds", "Table builds at the same time"
+SYNC, SYNC_TASK = "bqx_sync", "sync"  # has a schedule, and is asked for once more at the end
 PARSING = 120.0  # seconds until Airflow must know the DAGs
+SYNCING = 300.0  # seconds it may take
 STATES_AT_WORK = ("queued", "running")
 
 
@@ -74,8 +77,9 @@ def _run(options: Options, stack: Stack, console: Console) -> int:
         console.print(f"UI: {airflow.url}   logs: {stack.state.logs}", soft_wrap=True)
         progress = follow(follower, stack.check_alive, console)
         states = {dag: str(airflow.run(dag, run)["state"]) for dag, run in follower.runs}
+        states[SYNC], standing = _sync(airflow, stack.check_alive)
         seconds = time.monotonic() - started
-        report.summary(console, options, progress, states, seconds)
+        report.summary(console, options, progress, states, seconds, standing)
         report.failures(console, airflow, progress.failures)
     report.addresses(console, stack)
     return 0 if all(state == "success" for state in states.values()) else 1
@@ -107,8 +111,26 @@ def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
             raise BqxError(f"Airflow does not know {PIPELINE} after {PARSING:.0f} s: {errors}")
         time.sleep(0.5)
     for dag in airflow.dags():
-        if dag["is_paused"] and dag["timetable_summary"] is None:
+        if dag["is_paused"] and _is_wanted(dag):
             airflow.unpause(dag["dag_id"])
+
+
+def _is_wanted(dag: dict[str, Any]) -> bool:
+    """DAGs that wait to be triggered, and the one that keeps the plan's status true while they run."""
+    return dag["timetable_summary"] is None or dag["dag_id"] == SYNC
+
+
+def _sync(airflow: Airflow, alive: Callable[[], None]) -> tuple[str, str]:
+    """Let the AirTable plan hear of everything that happened; how that ended, and where the plan stands."""
+    run = airflow.trigger(SYNC, {})
+    deadline = time.monotonic() + SYNCING
+    while (state := str(airflow.run(SYNC, run)["state"])) in STATES_AT_WORK:
+        alive()
+        if time.monotonic() > deadline:
+            return state, ""
+        time.sleep(1.0)
+    said = [airflow.xcom(task) for task in airflow.tasks(SYNC, run) if task["task_id"] == SYNC_TASK]
+    return state, "".join(one["summary"] for one in said if one)
 
 
 def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console: Console) -> str:
@@ -130,7 +152,7 @@ def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console:
 def _give_up(airflow: Airflow) -> None:
     """Fail the runs whose workers ended with an earlier stack: new ones would wait behind them."""
     for dag in airflow.dags():
-        if dag["timetable_summary"] is None:
+        if _is_wanted(dag):
             for run in airflow.runs(dag["dag_id"], STATES_AT_WORK):
                 airflow.fail(dag["dag_id"], run["dag_run_id"])
 

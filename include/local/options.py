@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from include import settings
 from include.errors import BadParameter
 from include.market.crosses import missing
 from include.market.readers import find_files
@@ -17,6 +18,7 @@ from include.pairs import PAIRS
 CROSSES = ("none", "derive")
 PRICE_SIDES = ("bid", "mid", "ask", "unknown")
 SEED = 7
+FEWEST_DAYS = 2  # of bars, from which a training set can be cut into three
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,31 @@ class Profile:
     Attributes:
         first_day: first UTC day of the simulated market, used when no DATA is given.
         end_day: the day after its last one.
+        dataset: params of the data set by name; what is not named has its default.
     """
 
     first_day: date
     end_day: date
+    dataset: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def sampled(self) -> str:
+        """From how much the columns of the data set are chosen."""
+        sizes = {name: schema["default"] for name, schema in settings.DATASET_PARAMS.items()}
+        sizes |= self.dataset
+        return f"samples of {sizes['sample_rows']:,} rows, {sizes['trees']} trees"
 
 
+_SMALL = {
+    "sample_rows": 1500,
+    "trees": 30,
+    "max_folds": 3,
+    "fold_train_days": 8,
+    "fold_test_days": 4,
+    "fold_step_days": 3,
+}
 PROFILES = {
-    "demo": Profile(date(2024, 7, 1), date(2024, 8, 1)),
+    "demo": Profile(date(2024, 7, 1), date(2024, 8, 1), _SMALL),
     "full": Profile(date(2023, 10, 1), date(2024, 7, 1)),
 }
 
@@ -90,6 +109,11 @@ class Options:
             raise BadParameter(
                 f"FROM={first_day} is not before TO={end_day}. The day TO itself is not loaded."
             )
+        if first_day and end_day and (end_day - first_day).days < FEWEST_DAYS:
+            raise BadParameter(
+                f"FROM={first_day} TO={end_day} is {(end_day - first_day).days} day; a training set needs "
+                f"{FEWEST_DAYS} or more. The day TO itself is not loaded."
+            )
         return cls(
             state=Path(text.get("state", ".local")).expanduser().absolute(),
             data=data,
@@ -110,11 +134,12 @@ class Options:
     def sizes(self) -> str:
         """The sizes of the run, to be shown beside its results."""
         days = f"{self.first_day or 'first bar'} up to {self.end_day or 'last bar'}"
-        return f"profile {self.profile}, {len(self.pairs)} pairs, {days}, {self.workers} workers"
+        sampled = PROFILES[self.profile].sampled
+        return f"profile {self.profile}, {len(self.pairs)} pairs, {days}, {self.workers} workers, {sampled}"
 
     def conf(self, source: Path) -> dict[str, Any]:
         """The params of `bqx_pipeline` for bars in a folder."""
-        return {
+        conf: dict[str, Any] = {
             "source": str(source),
             "pairs": list(self.pairs),
             "first_day": self.first_day.isoformat() if self.first_day else None,
@@ -123,6 +148,7 @@ class Options:
             "price_side": self.price_side,
             "timezone": self.timezone,
         }
+        return conf | dict(PROFILES[self.profile].dataset)
 
     @property
     def legacy_months(self) -> tuple[Month, ...]:

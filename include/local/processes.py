@@ -164,6 +164,12 @@ def session_members(leader: Identity) -> list[Identity]:
     return members
 
 
+def keep_last(log: Path) -> None:
+    """Keep what was said before the start that comes now, beside the log."""
+    if log.exists():
+        log.replace(log.with_suffix(".previous.log"))
+
+
 def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log, for error messages; empty if there is none."""
     if not log.exists():

@@ -12,7 +12,7 @@ DONE = frozenset({"success", "skipped"})
 FAILED = frozenset({"failed", "upstream_failed"})
 PIPELINE = "bqx_pipeline"  # triggers the others; what fails there failed in one of them
 GROUPS = ("pairs.", "last.")  # the task groups that are mapped over the pairs
-ALONE = ("count",)  # tasks that are mapped over the pairs without a group
+ALONE = ("count", "examine", "export")  # tasks that are mapped over the pairs without a group
 
 
 class Task(NamedTuple):
@@ -30,6 +30,7 @@ class Task(NamedTuple):
         seconds: how long it ran, 0 if it has not ended.
         rows: rows it wrote, None if it has not said.
         gate: what the quality gate of its stage said, None if there was none.
+        summary: what it has to tell at the end of the run, a few lines of plain text, mostly empty.
     """
 
     dag: str
@@ -43,6 +44,7 @@ class Task(NamedTuple):
     seconds: float
     rows: int | None = None
     gate: Mapping[str, Any] | None = None
+    summary: str = ""
 
     @classmethod
     def of(cls, answer: dict[str, Any]) -> Task:
@@ -68,7 +70,8 @@ class Task(NamedTuple):
     def saying(self, said: Any) -> Task:
         """The task with what it left in its XCom."""
         said = said if isinstance(said, dict) else {}
-        return self._replace(rows=said.get("rows", 0), gate=said.get("gate"))
+        summary = str(said.get("summary") or "").strip()
+        return self._replace(rows=said.get("rows", 0), gate=said.get("gate"), summary=summary)
 
 
 @dataclass
@@ -129,6 +132,7 @@ class Progress:
     stages: tuple[Stage, ...]
     other_failures: tuple[Task, ...]
     now: datetime
+    summaries: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, tasks: Iterable[Task], pairs: int, now: datetime) -> Progress:
@@ -141,8 +145,9 @@ class Progress:
         """
         stages: dict[tuple[str, str], Stage] = {}
         dags: dict[str, int] = {}
-        others = []
+        others, telling = [], []
         for task in tasks:
+            telling += [task] if task.summary else []
             dags.setdefault(task.dag, len(dags))
             if task.is_per_pair:
                 stage = stages.setdefault((task.dag, task.name), Stage(task.dag, task.name))
@@ -155,7 +160,8 @@ class Progress:
         ordered = sorted(
             stages.values(), key=lambda stage: (dags[stage.dag], _natural(stage.name.split(".", 1)[-1]))
         )
-        return cls(tuple(ordered), tuple(others), now)
+        telling.sort(key=lambda task: task.started or now)
+        return cls(tuple(ordered), tuple(others), now, tuple(task.summary for task in telling))
 
     @property
     def failures(self) -> list[Task]:

@@ -12,15 +12,21 @@ from rich.table import Table
 from include.local.api import Airflow
 from include.local.options import Options
 from include.local.progress import Progress, Task, clock
+from include.local.services import BUCKET, address
 from include.local.stack import Stack
 
 SHOWN = 10  # failures described one by one
 
 
 def summary(
-    console: Console, options: Options, progress: Progress, states: Mapping[str, str], seconds: float
+    console: Console,
+    options: Options,
+    progress: Progress,
+    states: Mapping[str, str],
+    seconds: float,
+    standing: str = "",
 ) -> None:
-    """Print pairs, rows and seconds of each stage, and how each DAG run ended.
+    """Print pairs, rows and seconds of each stage, what tasks left to tell, and how each DAG run ended.
 
     Args:
         console: where to.
@@ -28,6 +34,7 @@ def summary(
         progress: the last look at the run.
         states: final state by DAG id.
         seconds: how long everything took, start of the stack included.
+        standing: where the AirTable plan stands, a few lines.
     """
     view = Table("stage", title=options.sizes)
     for heading in ("pairs", "failed", "rows", "seconds"):
@@ -40,6 +47,8 @@ def summary(
     console.print(view)
     if progress.gates:
         console.print(_gates(progress), soft_wrap=True)
+    for text in filter(None, (*progress.summaries, standing)):
+        console.print(text, markup=False, soft_wrap=True)
     outcomes = ", ".join(f"{dag} {state}" for dag, state in states.items())
     console.print(f"{outcomes}; {clock(seconds)} in all", soft_wrap=True)
 
@@ -90,6 +99,8 @@ def addresses(console: Console, stack: Stack) -> None:
         f"UI        http://127.0.0.1:{stack.port}  (on this machine only, no password)\n"
         f"Reports   {stack.state.reports}\n"
         f"Database  source {stack.state.env}; psql $BQX_DATABASE_URL\n"
+        f"Objects   s3://{BUCKET} at {address(stack.service_ports['s3'])}; that file also leads boto3 there\n"
+        f"AirTable  {address(stack.service_ports['airtable'])}  (a stand-in; look at the plan there)\n"
         f"Stop      make stop{where}",
         markup=False,
         soft_wrap=True,

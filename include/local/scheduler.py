@@ -24,6 +24,7 @@ MODULES = (
     "pandas",
     "psycopg",
     "pyarrow.parquet",
+    "sklearn.ensemble",
 )
 
 

@@ -1,4 +1,4 @@
-"""Start, find again and stop the embedded stack: PostgreSQL, then the four components of Airflow."""
+"""Start, find again and stop the embedded stack: PostgreSQL, the stand-ins, the components of Airflow."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import BqxError
+from include.local import services
 from include.local.airflow import ROOT, components, environment, settings
 from include.local.api import Airflow
 from include.local.postgres import Postgres, is_free
-from include.local.processes import Identity, end, launch, tail
+from include.local.processes import Identity, end, keep_last, launch, tail
 from include.local.state import State
 
 DATABASE = "bqx"
@@ -56,15 +57,21 @@ class Stack:
         return int(self._recorded()["port"])
 
     @property
+    def service_ports(self) -> dict[str, int]:
+        """Port of each stand-in by name, as of the last start."""
+        return dict(self._recorded()["service_ports"])
+
+    @property
     def processes(self) -> dict[str, Identity]:
-        """What was started last, dead or alive."""
+        """What was started last, dead or alive: stand-ins, then components of Airflow."""
         return {name: Identity(*identity) for name, identity in self._recorded()["components"].items()}
 
     @property
     def is_up(self) -> bool:
-        """True if the database and every component are alive."""
+        """True if the database, every stand-in and every component are alive."""
         processes = self.processes
-        complete = len(processes) == len(components())
+        expected = [*(one.name for one in services.SERVICES), *(one.name for one in components())]
+        complete = list(processes) == expected
         return complete and all(p.alive for p in processes.values()) and self.postgres.process() is not None
 
     def api(self) -> Airflow:
@@ -96,20 +103,16 @@ class Stack:
             return False
         self._end_components()
         port = self._choose_port(port)
+        self._start_services()
         variables = environment(self._settings(port), os.environ)
         self._migrate(variables)
         self.say("Starting Airflow: API server and UI, scheduler, dag-processor, triggerer")
-        started: dict[str, Identity] = {}
         for component in components():
             log = self.state.logs / f"{component.name}.log"
-            if log.exists():
-                log.replace(log.with_suffix(".previous.log"))
-            started[component.name] = launch(
-                component.command, log=log, environment=variables, folder=self.root
-            )
-            self._record(
-                started, port, version=self._version(port)
-            )  # at once: stop must find it even if we are killed now
+            keep_last(log)
+            process = launch(component.command, log=log, environment=variables, folder=self.root)
+            # At once: stop must find it even if we are killed now.
+            self._record(self.processes | {component.name: process}, port, version=self._version(port))
         self._wait_until_healthy()
         return True
 
@@ -127,7 +130,8 @@ class Stack:
         for name, process in self.processes.items():
             if not process.alive:
                 log = self.state.logs / f"{name}.log"
-                raise BqxError(f"Airflow's {name} has died. The end of {log}:\n{tail(log)}")
+                part = f"Airflow's {name}" if name not in self.service_ports else f"The stand-in {name}"
+                raise BqxError(f"{part} has died. The end of {log}:\n{tail(log)}")
         if self.postgres.process() is None:
             raise BqxError(f"PostgreSQL has died. The end of {self.postgres.log}:\n{tail(self.postgres.log)}")
 
@@ -137,7 +141,17 @@ class Stack:
             "BQX_DATABASE_URL": self.postgres.url(DATABASE),
             "AIRFLOW_HOME": str(self.state.airflow),
             "AIRFLOW_API_URL": f"http://127.0.0.1:{self.port}",
-        }
+        } | services.exports(self.state, self.service_ports)
+
+    def _start_services(self) -> None:
+        variables = environment({"PYTHONPATH": str(ROOT)}, os.environ)
+        for service in services.SERVICES:
+            last = self.service_ports.get(service.name)
+            services.start(service, self.state, last, variables, self._record_service)
+
+    def _record_service(self, name: str, process: Identity, port: int) -> None:
+        ports = self.service_ports | {name: port}
+        self._record(self.processes | {name: process}, self.port, version="", service_ports=ports)
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -154,7 +168,10 @@ class Stack:
     def _end_components(self) -> None:
         processes = self.processes
         if processes:
-            end(list(processes.values()), patience=GRACE)
+            names = {service.name for service in services.SERVICES}
+            # The stand-ins last: a task that ends may have something left to write.
+            end([process for name, process in processes.items() if name not in names], patience=GRACE)
+            end([process for name, process in processes.items() if name in names], patience=GRACE)
             with contextlib.suppress(OSError):  # on a full disk; a record of dead processes does no harm
                 self._record({}, self.port, version="")
 
@@ -181,14 +198,16 @@ class Stack:
             bqx_url=self.postgres.url(DATABASE),
             port=port,
             root=self.root,
-        )
+        ) | services.settings(self.state, self.service_ports)
 
     def _version(self, port: int) -> str:
-        """Hash of what a running Airflow does not take up by itself: its settings and the plugins."""
+        """Hash of what a running stack does not take up by itself: settings, plugins, the stand-ins' code."""
         digest = hashlib.sha256(json.dumps(self._settings(port), sort_keys=True).encode())
         digest.update(importlib.metadata.version("apache-airflow").encode())
-        for path in sorted((self.root / "plugins").rglob("*.py")):
-            digest.update(path.read_bytes())
+        packages = [service.module.replace(".", "/") for service in services.SERVICES]
+        for folder in ("plugins", *packages):
+            for path in sorted((self.root / folder).rglob("*.py")):
+                digest.update(path.read_bytes())
         return digest.hexdigest()
 
     def _choose_port(self, wanted: int | None) -> int:
@@ -211,13 +230,15 @@ class Stack:
         return self.state.run / "processes.json"
 
     def _recorded(self) -> dict[str, Any]:
+        nothing = {"components": {}, "port": FIRST_PORT, "service_ports": {}, "version": ""}
         try:
-            return dict(json.loads(self._record_file.read_text()))
+            return nothing | dict(json.loads(self._record_file.read_text()))
         except FileNotFoundError:
-            return {"components": {}, "port": FIRST_PORT, "version": ""}
+            return nothing
 
-    def _record(self, components: dict[str, Identity], port: int, *, version: str) -> None:
-        record = {"components": components, "port": port, "version": version}
+    def _record(self, components: dict[str, Identity], port: int, **more: Any) -> None:
+        """Note what runs; what is not told stays as it was."""
+        record = self._recorded() | {"components": components, "port": port} | more
         unfinished = self._record_file.with_suffix(".new")
         unfinished.write_text(json.dumps(record))
         unfinished.replace(self._record_file)

@@ -18,6 +18,13 @@ from include.errors import BqxError
 from include.local.processes import Identity
 
 MARKER = ".bqx-state"
+# What would lead a client that sourced `env` away from the stack: another account or endpoint, a proxy.
+_STRAIGHT = """\
+unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
+unset AWS_ENDPOINT_URL_S3 AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+export NO_PROXY="127.0.0.1,localhost,${NO_PROXY:-${no_proxy:-}}"
+export no_proxy="$NO_PROXY"
+"""
 
 
 class Locked(BqxError):
@@ -168,7 +175,7 @@ class State:
     def write_env(self, exports: Mapping[str, str]) -> None:
         """Write `env`: ``source`` it and every client finds the stack."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
-        _write_private(self.env, "".join(lines))
+        _write_private(self.env, _STRAIGHT + "".join(lines))
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import subprocess
 import sys
 from datetime import timedelta
@@ -14,7 +15,8 @@ from include.pairs import PAIRS
 from include.settings import BUILD_POOL, DEFAULT_ARGS, FAMILIES, LAST_STAGE, STAGES
 from tests.dags.conftest import ROOT
 
-DAG_IDS = {"bqx_load", "bqx_migrate", "bqx_features", "bqx_pipeline"}
+DAG_IDS = {"bqx_load", "bqx_migrate", "bqx_features", "bqx_dataset", "bqx_pipeline", "bqx_plan", "bqx_sync"}
+WITHOUT_PAIRS = {"bqx_plan", "bqx_sync"}
 
 
 def test_exactly_these_dags_without_an_import_error(dagbag) -> None:
@@ -33,20 +35,21 @@ def test_every_dag_explains_itself_and_is_owned(dagbag, dag_id: str) -> None:
     assert {"bqx"} < dag.tags
     for task in dag.tasks:
         assert task.owner == DEFAULT_ARGS["owner"]
-        asks = task.task_id == "approval"  # waits for a person for a day, and takes the first answer
+        asks = task.task_id == "approval"  # waits for a person for a day
         assert task.execution_timeout == (None if asks else timedelta(hours=2))
-        assert task.retries == (0 if asks or dag_id == "bqx_pipeline" else 2)
+        assert task.retries == (0 if dag_id == "bqx_pipeline" else 2)
 
 
 @pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
 def test_every_param_is_typed_titled_and_described(dagbag, dag_id: str) -> None:
     params = dagbag.dags[dag_id].params
-    assert "pairs" in params
+    assert ("pairs" in params) == (dag_id not in WITHOUT_PAIRS)
     for name in params:
         param = params.get_param(name)
         assert param.description, name
         assert {"type", "title"} <= set(param.schema), name
-    assert params.get_param("pairs").schema["examples"] == list(PAIRS)  # drawn as a multi-select
+    if dag_id not in WITHOUT_PAIRS:
+        assert params.get_param("pairs").schema["examples"] == list(PAIRS)  # drawn as a multi-select
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,9 @@ def test_every_param_is_typed_titled_and_described(dagbag, dag_id: str) -> None:
         ("bqx_load", {"source": ""}),
         ("bqx_pipeline", {"price_side": "last"}),
         ("bqx_migrate", {"action": "drop tables"}),
+        ("bqx_dataset", {"dataset_id": "../other"}),
+        ("bqx_dataset", {"sample_rows": 0}),
+        ("bqx_dataset", {"columns": "some"}),
     ],
 )
 def test_the_trigger_form_refuses_what_cannot_be(dagbag, dag_id: str, conf: dict) -> None:
@@ -114,11 +120,53 @@ def test_order_of_loading(dagbag) -> None:
 
 def test_order_of_the_pipeline(dagbag) -> None:
     dag = dagbag.dags["bqx_pipeline"]
-    assert dag.task_ids == ["load", "migrate", "features"], "nothing touches feature tables before 1.6.9"
-    assert dag.get_task("migrate").upstream_task_ids == {"load"}
-    assert dag.get_task("features").upstream_task_ids == {"migrate"}
-    assert all(task.deferrable and task.wait_for_completion for task in dag.tasks)
+    order = ["plan", "load", "migrate", "features", "dataset"]
+    assert dag.task_ids == order, "nothing touches feature tables before 1.6.9"
+    for before, after in itertools.pairwise(order):
+        assert dag.get_task(after).upstream_task_ids == {before}
+    waiting = {task.task_id for task in dag.tasks if task.deferrable and task.wait_for_completion}
+    assert waiting == {*order} - {"plan"}, "the data do not wait for AirTable"
     assert {task.trigger_dag_id for task in dag.tasks} <= DAG_IDS
+
+
+def test_order_of_the_plan(dagbag) -> None:
+    dag = dagbag.dags["bqx_plan"]
+    order = ["preflight", "read", "analyse", "decide", "approval", "apply", "verify", "report"]
+    for before, after in itertools.pairwise(order):
+        assert before in dag.get_task(after).get_flat_relative_ids(upstream=True), (before, after)
+    assert dag.params["dry_run"] is True
+    assert dag.get_task("approval").defaults == ["Reject"], "no answer is a refusal"
+    assert dag.get_task("report").trigger_rule == "all_done", "what happened is told whatever happened"
+    assert dag.get_task("done").upstream_task_ids == {"apply", "verify", "report"}
+    assert not dag.get_task("done").downstream_task_ids, "it fails the run if one of them failed"
+
+
+def test_the_plan_hears_of_what_its_stages_do(dagbag) -> None:
+    from include.plan.sync import dags
+
+    watched = {
+        dag_id
+        for dag_id, dag in dagbag.dags.items()
+        if all(task.on_success_callback and task.on_failure_callback for task in dag.tasks)
+    }
+    assert watched == set(dags())
+
+
+def test_the_status_is_synced_every_five_minutes_and_not_before_somebody_wants_it(dagbag) -> None:
+    dag = dagbag.dags["bqx_sync"]
+    assert dag.schedule == "*/5 * * * *"
+    assert dag.is_paused_upon_creation is not False
+
+
+def test_order_of_a_training_set(dagbag) -> None:
+    dag = dagbag.dags["bqx_dataset"]
+    order = ["plan", "select", "examine", "choose", "export", "publish", "clean_up"]
+    for before, after in itertools.pairwise(order):
+        assert before in dag.get_task(after).get_flat_relative_ids(upstream=True), (before, after)
+    assert all(dag.get_task(task).trigger_rule == "all_success" for task in order), "a data set is whole"
+    for name in ("examine", "export"):
+        assert dag.get_task(name).pool == BUILD_POOL
+        assert dag.get_task(name).map_index_template == "{{ pair }}"
 
 
 PARSE_ALONE = """

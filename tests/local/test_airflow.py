@@ -51,6 +51,10 @@ def test_the_callers_own_airflow_does_not_leak_in(ours: dict[str, str]) -> None:
         "AIRFLOW_CONN_BQX_POSTGRES": "postgresql://production",
         "PYTHONPATH": "/elsewhere",
         "PYTHONHOME": "/elsewhere",
+        "AWS_PROFILE": "production",
+        "AWS_ENDPOINT_URL_S3": "https://production",
+        "AIRTABLE_TOKEN": "production",
+        "BQX_S3_BUCKET": "production",
         "HOME": "/home/me",
         "no_proxy": "intranet",
     }
@@ -59,6 +63,7 @@ def test_the_callers_own_airflow_does_not_leak_in(ours: dict[str, str]) -> None:
     assert variables["AIRFLOW_CONN_BQX_POSTGRES"].endswith("/bqx")
     assert variables["PYTHONPATH"] == str(ROOT)
     assert "PYTHONHOME" not in variables
+    assert "production" not in variables.values()
     assert variables["HOME"] == "/home/me"
     assert variables["NO_PROXY"] == "intranet,127.0.0.1,localhost"
 

@@ -52,7 +52,18 @@ def test_what_is_built_already_counts_as_there(tmp_path: Path) -> None:
     assert disk.needed(wanted) == before - GIBIBYTE
     with (folder / "table").open("wb") as stream:
         stream.truncate(100 * GIBIBYTE)
-    assert disk.needed(wanted) == BASE
+    dataset = round(disk.bars_of(wanted) * disk.BYTES_PER_ROW)
+    assert disk.needed(wanted) == BASE + dataset, "each run writes a data set of its own"
+
+
+def test_data_sets_of_earlier_runs_make_no_room_for_tables(tmp_path: Path) -> None:
+    wanted = options(tmp_path)
+    before = disk.needed(wanted)
+    folder = wanted.state / "s3"
+    folder.mkdir(parents=True)
+    with (folder / "object").open("wb") as stream:
+        stream.truncate(GIBIBYTE)
+    assert disk.needed(wanted) == before
 
 
 def test_enough_disk_is_one_line(tmp_path: Path) -> None:

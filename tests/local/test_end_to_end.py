@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import boto3
 import psycopg
 import pytest
+from botocore.config import Config
+from psycopg import sql
+from pyairtable import Api
 
+from include.dataset.export import open_manifest, read_split
+from include.dataset.store import ObjectStore
 from include.local.airflow import ROOT
 from include.local.api import Airflow
 from include.local.approval import PAUSE
@@ -27,7 +35,7 @@ from tests.browser.airflow_ui import AirflowUI, browser_page, chromium
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PAIRS = ("eurusd", "usdjpy")
-DAYS = ("--from", "2024-07-01", "--to", "2024-07-03")
+DAYS = ("--from", "2024-07-01", "--to", "2024-07-05")  # enough for a training set
 
 
 COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = %s::REGCLASS AND attnum > 0"
@@ -164,9 +172,94 @@ def test_a_second_run_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "running already" in done.stdout
     assert stack.processes == before
-    cells = [line.split("│")[4].strip() for line in done.stdout.splitlines() if "2/2" in line and "│" in line]
-    assert cells
-    assert set(cells) == {"0"}
+    rows = {
+        line.split("│")[1].strip(): line.split("│")[4].strip()
+        for line in done.stdout.splitlines()
+        if "2/2" in line and "│" in line
+    }
+    built = {stage: number for stage, number in rows.items() if not stage.startswith("dataset ")}
+    assert built
+    assert set(built.values()) == {"0"}, "tables that are right are not built again"
+    assert "dataset export" in rows
+    first = content((stack.state.logs / "first_run.txt").read_text())
+    assert len(first) == 1
+    assert content(done.stdout) == first, "the same bars give the same training set, under another id"
+    assert "Project plan in AirTable: up to date" in done.stdout
+
+
+def content(said: str) -> list[str]:
+    return re.findall(r"^  content ([0-9a-f]{64})", said, re.MULTILINE)
+
+
+def sourced(stack: Stack) -> dict[str, str]:
+    """What a client knows that has read the env file and nothing else."""
+    shell = subprocess.run(
+        ["sh", "-c", '. "$1" && env -0', "sh", str(stack.state.env)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(line.split("=", 1) for line in shell.stdout.split("\0") if "=" in line)
+
+
+def test_anybody_can_read_the_training_set(stack: Stack) -> None:
+    known = sourced(stack)
+    client = boto3.client(
+        "s3",
+        endpoint_url=known["AWS_ENDPOINT_URL"],
+        aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+        region_name=known["AWS_DEFAULT_REGION"],
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    store = ObjectStore(client, known["BQX_S3_BUCKET"])
+    first = next(
+        one.key.split("/")[1] for one in store.list("datasets/") if one.key.endswith("manifest.json")
+    )
+    manifest = open_manifest(store, first)
+    assert manifest.columns_total == 730
+    table = read_split(store, manifest, "eurusd", "train")
+    assert table.column_names[0] == "ts_utc"
+    assert set(manifest.columns_selected) <= set(table.column_names)
+    assert table.num_rows > 1_000
+
+
+def test_the_plan_in_airtable_says_what_was_done(stack: Stack) -> None:
+    said = (stack.state.logs / "first_run.txt").read_text()
+    assert "Tasks in AirTable: 182 -> 232" in said
+    known = sourced(stack)
+    base = Api(known["AIRTABLE_TOKEN"], endpoint_url=known["AIRTABLE_ENDPOINT_URL"])
+    tasks = {
+        record["fields"].get("Task ID"): record["fields"]
+        for record in base.table(known["AIRTABLE_BASE_ID"], "Tasks").all()
+    }
+    assert tasks["TSK-1.6.9.1"]["Status"] == "Done"
+    assert tasks["TSK-1.6.10.3"]["Status"] == "In Progress", "two of 28 pairs are not all"
+    assert "2 of 28 pairs" in tasks["TSK-1.6.10.3"]["Description"]
+    assert tasks["TSK-5.1.1"]["Status"] == "Todo"
+
+
+def test_no_secret_is_in_a_log_an_xcom_a_template_or_a_report(stack: Stack) -> None:
+    known = sourced(stack)
+    password = urlsplit(known["BQX_DATABASE_URL"]).password
+    secrets = [known["AIRTABLE_TOKEN"], known["AWS_SECRET_ACCESS_KEY"], password]
+    assert all(len(secret or "") >= 8 for secret in secrets)
+    folders = (stack.state.logs, stack.state.airflow / "logs", stack.state.reports, stack.state.root / "s3")
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    leaks = [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)]
+    assert leaks == []
+    with psycopg.connect(stack.postgres.url("airflow")) as connection:
+        for table in ("xcom", "rendered_task_instance_fields", "log", "dag_run", "hitl_detail"):
+            rows = connection.execute(
+                sql.SQL("SELECT count(*), count(*) FILTER (WHERE t::TEXT LIKE ANY (%s)) FROM {} AS t").format(
+                    sql.Identifier(table)
+                ),
+                [[f"%{secret}%" for secret in secrets]],
+            ).fetchone()
+            assert rows is not None
+            assert rows[0] > 0, table
+            assert rows[1] == 0, table
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium (Debian package chromium)")
@@ -267,7 +360,7 @@ def test_ctrl_c_during_the_start_leaves_nothing_running(bars: Path) -> None:
             )
         try:
             deadline = time.monotonic() + 300
-            while len(stack.processes) < 4:
+            while len(stack.processes) < 6:
                 assert run.poll() is None, tail(log)
                 assert time.monotonic() < deadline
                 time.sleep(0.1)

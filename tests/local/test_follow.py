@@ -73,6 +73,16 @@ def test_rows_are_asked_for_once_and_later_looks_ask_for_changes(fake: FakeAirfl
     assert ["updated_at_gte" in parameters for parameters in looks] == [False, True]
 
 
+def test_what_a_single_task_has_to_tell_is_asked_for_once(fake: FakeAirflow) -> None:
+    path = f"GET {CHILD}/taskInstances/prepare/xcomEntries/return_value"
+    fake.answers[path] = {"value": {"summary": "Data set d: 2 rows"}}
+    with fake.client() as airflow:
+        follower = Follower(airflow, "r", 2, Approver(airflow, plain()))
+        assert follower.look().summaries == ("Data set d: 2 rows",)
+        assert follower.look().summaries == ("Data set d: 2 rows",)
+    assert fake.paths().count(path) == 1
+
+
 def test_an_expanded_stage_replaces_its_placeholder(fake: FakeAirflow) -> None:
     tasks = f"GET {CHILD}/taskInstances"
     expanded = fake.answers[tasks]
@@ -88,6 +98,7 @@ def test_plain_lines_until_the_run_is_over(fake: FakeAirflow, clock: list[float]
     def alive() -> None:
         if clock[0] > 20:
             fake.answers[f"GET {RUN}"] = {"state": "success"}
+            fake.answers[f"GET {CHILD}"] = {"state": "success" if clock[0] > 40 else "running"}
             fake.answers[f"GET {CHILD}/taskInstances"][2]["state"] = "success"
 
     console = plain()
@@ -98,6 +109,7 @@ def test_plain_lines_until_the_run_is_over(fake: FakeAirflow, clock: list[float]
     assert "1/1 stages done" in lines[-1]
     assert len(lines) <= 1 + clock[0] / module.LINE
     assert progress.stages[0].done == 2
+    assert clock[0] > 40, "a run that the pipeline does not wait for is waited for here"
 
 
 def test_a_dead_component_ends_it(fake: FakeAirflow, clock: list[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from rich.console import Console
 
 from include.errors import BqxError
 from include.local import report
-from include.local.job import _start_or_join
-from include.local.progress import PIPELINE, Task
-from tests.local.fake_airflow import FakeAirflow
+from include.local.job import SYNC, SYNC_TASK, _start_or_join, _sync
+from include.local.options import Options
+from include.local.progress import PIPELINE, Progress, Task
+from tests.local.fake_airflow import FakeAirflow, instance
 
 RUNS = f"GET /api/v2/dags/{PIPELINE}/dagRuns"
 START = f"POST /api/v2/dags/{PIPELINE}/dagRuns"
@@ -49,8 +51,8 @@ def test_a_run_of_other_options_is_in_the_way(console: Console) -> None:
     assert START not in fake.paths()
 
 
-def test_runs_of_an_earlier_stack_are_given_up_those_with_a_schedule_are_not(console: Console) -> None:
-    schedules = {PIPELINE: None, "bqx_load": None, "bqx_sync": "*/5 * * * *"}
+def test_runs_of_an_earlier_stack_are_given_up_those_of_other_schedules_are_not(console: Console) -> None:
+    schedules = {PIPELINE: None, "bqx_load": None, "bqx_sync": "*/5 * * * *", "bqx_retrain": "0 2 * * 1"}
     fake = FakeAirflow(
         {
             "GET /api/v2/dags": [
@@ -60,7 +62,7 @@ def test_runs_of_an_earlier_stack_are_given_up_those_with_a_schedule_are_not(con
             START: {"dag_run_id": "new"},
         }
     )
-    for dag in ("bqx_load", "bqx_sync"):
+    for dag in ("bqx_load", "bqx_sync", "bqx_retrain"):
         fake.answers[f"GET /api/v2/dags/{dag}/dagRuns"] = [{"dag_id": dag, "dag_run_id": "child"}]
 
     def forget(path: str) -> dict[str, Any]:
@@ -68,14 +70,54 @@ def test_runs_of_an_earlier_stack_are_given_up_those_with_a_schedule_are_not(con
         return {}
 
     fake.answers[f"PATCH /api/v2/dags/{PIPELINE}/dagRuns/old"] = forget
-    fake.answers["PATCH /api/v2/dags/bqx_load/dagRuns/child"] = {}
+    for dag in ("bqx_load", "bqx_sync"):
+        fake.answers[f"PATCH /api/v2/dags/{dag}/dagRuns/child"] = {}
     with fake.client() as airflow:
         assert _start_or_join(airflow, CONF, fresh=True, console=console) == "new"
     changed = [(path, body) for path, _, body in fake.asked if path.startswith("PATCH")]
     assert changed == [
         (f"PATCH /api/v2/dags/{PIPELINE}/dagRuns/old", {"state": "failed"}),
         ("PATCH /api/v2/dags/bqx_load/dagRuns/child", {"state": "failed"}),
+        ("PATCH /api/v2/dags/bqx_sync/dagRuns/child", {"state": "failed"}),
     ]
+
+
+def synced(states: list[str]) -> tuple[tuple[str, str], FakeAirflow]:
+    """The last sync of a run that is in one state after the other."""
+    runs = f"/api/v2/dags/{SYNC}/dagRuns"
+    left = iter(states)
+    fake = FakeAirflow(
+        {
+            f"POST {runs}": {"dag_run_id": "last"},
+            f"GET {runs}/last": lambda _: {"state": next(left)},
+            f"GET {runs}/last/taskInstances": [instance(SYNC, "last", SYNC_TASK, states[-1])],
+        }
+    )
+    if states[-1] == "success":
+        said = {"value": {"summary": "3 events taken"}}
+        fake.answers[f"GET {runs}/last/taskInstances/{SYNC_TASK}/xcomEntries/return_value"] = said
+    with fake.client() as airflow:
+        return _sync(airflow, lambda: None), fake
+
+
+def test_at_the_end_the_plan_hears_of_everything() -> None:
+    (state, standing), fake = synced(["queued", "running", "success"])
+    assert (state, standing) == ("success", "3 events taken")
+    assert fake.paths().count(f"POST /api/v2/dags/{SYNC}/dagRuns") == 1
+
+
+def test_a_sync_that_fails_is_told_by_its_state() -> None:
+    assert synced(["running", "failed"])[0] == ("failed", "")
+
+
+def test_the_summary_prints_what_tasks_left_to_tell_as_it_is(console: Console) -> None:
+    told = "Data set d: 5 rows, content abc [not markup]\n  report /r/dataset.html"
+    progress = Progress((), (), datetime.now(UTC), (told,))
+    report.summary(console, Options.of({}), progress, {PIPELINE: "success"}, 60.0)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert told in text
+    assert text.index(told) < text.index(f"{PIPELINE} success")
 
 
 def test_failures_are_named_with_reason_and_remedy_and_not_without_end(console: Console) -> None:

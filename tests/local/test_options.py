@@ -10,6 +10,7 @@ import pytest
 from include.errors import BadInput, BadParameter
 from include.local.options import PROFILES, Options
 from include.pairs import PAIRS, USD_MAJORS
+from include.settings import DATASET_PARAMS
 
 
 def folder_of(tmp_path: Path, *pairs: str) -> str:
@@ -56,6 +57,15 @@ def test_conf_is_what_the_pipeline_asks_for(tmp_path: Path) -> None:
     assert (conf["first_day"], conf["end_day"]) == ("2024-07-02", "2024-07-05")
 
 
+def test_the_profile_sets_the_sizes_of_the_data_set(tmp_path: Path) -> None:
+    small, full = (Options.of({"profile": name}).conf(tmp_path) for name in ("demo", "full"))
+    sizes = {name: small[name] for name in set(small) - set(full)}
+    assert (sizes["sample_rows"], sizes["trees"], sizes["max_folds"]) == (1_500, 30, 3)
+    for name, size in sizes.items():
+        schema = DATASET_PARAMS[name]
+        assert schema["minimum"] <= size < schema["default"], name
+
+
 def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
     one, other = Options.of({"from": "2024-07-02"}), Options.of({"from": "2024-07-03"})
     assert one.market(tmp_path) != other.market(tmp_path)
@@ -64,8 +74,9 @@ def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
 def test_sizes_are_told() -> None:
     assert (
         Options.of({"pairs": "eurusd"}).sizes
-        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers"
+        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers, samples of 1,500 rows, 30 trees"
     )
+    assert Options.of({"profile": "full"}).sizes.endswith("samples of 5,000 rows, 100 trees")
 
 
 def test_full_is_larger_than_demo() -> None:
@@ -81,7 +92,9 @@ def test_full_is_larger_than_demo() -> None:
 def test_to_itself_is_not_loaded() -> None:
     with pytest.raises(BadParameter, match="TO itself is not loaded"):
         Options.of({"from": "2024-07-02", "to": "2024-07-02"})
-    assert Options.of({"from": "2024-07-02", "to": "2024-07-03"}).end_day == date(2024, 7, 3)
+    assert Options.of({"from": "2024-07-02", "to": "2024-07-04"}).end_day == date(2024, 7, 4)
+    with pytest.raises(BadParameter, match="is 1 day; a training set needs 2 or more"):
+        Options.of({"from": "2024-07-02", "to": "2024-07-03"})
 
 
 @pytest.mark.parametrize(

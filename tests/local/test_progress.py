@@ -45,6 +45,28 @@ def test_what_a_task_said_is_kept() -> None:
     assert found.gates == [gate]
 
 
+def test_what_tasks_have_to_tell_comes_in_the_order_they_began() -> None:
+    late = task("success", name="publish", place=-1, after=20).saying({"summary": " two lines\n of text \n"})
+    early = task("success", name="report", place=-1, after=10).saying({"summary": "plan: 3 gaps"})
+    silent = task("success", name="choose", place=-1).saying({"selected": 195})
+    progress = look([late, silent, early])
+    assert progress.summaries == ("plan: 3 gaps", "two lines\n of text")
+    assert progress.stages == ()
+
+
+def test_a_data_set_is_examined_and_exported_per_pair() -> None:
+    tasks = [
+        task("success", name=name, place=place, rows=10)._replace(dag="bqx_dataset")
+        for name in ("export", "examine")
+        for place in range(2)
+    ]
+    stages = look([*tasks, task("running", name="choose", place=-1)]).stages
+    assert [(stage.title, stage.pairs, stage.rows) for stage in stages] == [
+        ("dataset examine", 2, 20),
+        ("dataset export", 2, 20),
+    ]
+
+
 def test_stages_come_in_the_order_of_the_plan() -> None:
     names = ["pairs.s2_1_base.build", "pairs.s1_6_10_b.build", "pairs.s1_6_9_a.build"]
     titles = [stage.title for stage in look([task(None, name=name) for name in names]).stages]

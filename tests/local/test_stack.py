@@ -7,34 +7,14 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from include.errors import BqxError
 from include.local import stack as module
-from include.local.airflow import Component
-from include.local.postgres import Postgres
 from include.local.processes import Identity, launch, send, wait_gone
 from include.local.stack import Stack
-from include.local.state import State
-
-
-@pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """A stack whose components only sleep, and whose Airflow is always well."""
-    state = State(tmp_path / "state")
-    state.create()
-    said: list[str] = []
-    stack = Stack(state, say=said.append)
-    stack.__dict__["postgres"] = Postgres(state.postgres, durable=False)
-    sleepers = tuple(Component(name, ("sleep", "600")) for name in ("api-server", "scheduler"))
-    monkeypatch.setattr(module, "components", lambda: sleepers)
-    monkeypatch.setattr(Stack, "_migrate", lambda self, variables: None)
-    monkeypatch.setattr(Stack, "_wait_until_healthy", lambda self: None)
-    yield stack
-    stack.stop()
 
 
 def test_a_second_start_finds_the_first(stack: Stack) -> None:
@@ -129,5 +109,6 @@ def test_logs_of_the_last_start_are_kept(stack: Stack) -> None:
 def test_exports_are_complete(stack: Stack) -> None:
     stack.start()
     exports = stack.exports()
-    assert set(exports) == {"BQX_DATABASE_URL", "AIRFLOW_HOME", "AIRFLOW_API_URL"}
+    assert {"BQX_DATABASE_URL", "AIRFLOW_HOME", "AIRFLOW_API_URL", "AWS_ENDPOINT_URL"} <= set(exports)
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "BQX_S3_BUCKET"} <= set(exports)
     assert exports["BQX_DATABASE_URL"].endswith("/bqx")

@@ -7,7 +7,6 @@ percent-encoded, so that no key leaves the folder, and ``a`` and ``a/b`` can bot
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, unquote
 
-from include.errors import BqxError
 from include.local.s3.faults import Fault
+from include.local.stand_in import own
 
 LONGEST_KEY = 1024  # bytes of UTF-8
 _LONGEST_NAME = 200  # a file system takes 255; the token needs some
@@ -70,13 +69,7 @@ class Objects:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.RLock()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._owner = (folder / ".lock").open("a")
-        try:
-            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.close()
-            raise BqxError(f"{folder} is served by another process. Stop it, or choose a folder.") from error
+        self._owner = own(folder)
         self.drafts = folder / ".drafts"
         shutil.rmtree(self.drafts, ignore_errors=True)
         self.drafts.mkdir()

@@ -1,0 +1,126 @@
+"""### Build a training set
+
+Assembles the 730-column matrix of every pair, chooses the same up to 195 columns for all pairs, and writes
+Parquet files to S3: features, reference columns and 25 raw targets, split by time into train, val and test.
+
+1. **plan** fixes period, split and sizes, and refuses pairs whose feature tables are not complete.
+2. **examine** (per pair) reads all 730 columns month by month, checks and profiles them, refuses a column
+   that knows the future, and ranks them on a sample of training rows.
+3. **choose** makes one list of columns for all pairs.
+4. **export** (per pair) fits winsor limits and scaler on training rows and writes the files.
+5. **publish** writes the report, then the manifest, last and once: readers see the whole data set or nothing.
+6. **clean_up** removes all but the newest data sets, and what killed exports left.
+
+A data set never changes. Clear a failed pair's task and the run goes on; what is written is not sent again.
+
+Example configuration:
+
+    {"pairs": ["eurusd", "gbpusd"], "first_day": "2024-07-01", "end_day": "2025-07-01"}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Asset, Param, chain, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+from bqx.connections import database_url
+from bqx.objects import object_store
+from bqx.reports import reports_folder
+from bqx.retries import no_retry_for
+from bqx.running import run_id
+
+from include import settings
+from include.pairs import PAIRS
+
+PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.DATASET_PARAMS | {"dry_run": settings.DRY_RUN}
+PER_PAIR: dict[str, Any] = {"map_index_template": "{{ pair }}", "pool": settings.BUILD_POOL}
+
+
+def show(pair: str) -> None:
+    """Name the present mapped task after its pair."""
+    get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
+
+
+@task
+def plan(params: dict[str, Any]) -> dict[str, Any]:
+    """Decide what the data set is to be."""
+    from include.dataset import steps
+
+    return steps.plan(database_url(settings.CONNECTION), params["pairs"], run_id(), params)
+
+
+@task
+def select(frame: dict[str, Any], params: dict[str, Any]) -> list[str]:
+    """The pairs to work on; none in a dry run."""
+    if params["dry_run"]:
+        raise AirflowSkipException("Dry run: the plan is all.")
+    return frame["pairs"]
+
+
+@task(**PER_PAIR)
+def examine(pair: str, frame: dict[str, Any]) -> dict[str, Any]:
+    """Check, profile and rank all columns of one pair."""
+    from include.dataset import steps
+
+    show(pair)
+    return steps.examine(database_url(settings.CONNECTION), object_store(), frame, pair)
+
+
+@task
+def choose(frame: dict[str, Any]) -> dict[str, Any]:
+    """Choose one list of columns for all pairs."""
+    from include.dataset import steps
+
+    return steps.choose(object_store(), frame)
+
+
+@task(**PER_PAIR)
+def export(pair: str, frame: dict[str, Any]) -> dict[str, Any]:
+    """Write the files of one pair."""
+    from include.dataset import steps
+
+    show(pair)
+    return steps.export(database_url(settings.CONNECTION), object_store(), frame, pair)
+
+
+@task(outlets=[Asset("x-bqx://datasets")])
+def publish(frame: dict[str, Any]) -> dict[str, Any]:
+    """Write report and manifest: from then on the data set is there."""
+    from include.dataset import steps
+
+    return steps.publish(object_store(), frame, reports_folder(settings.REPORTS_VARIABLE))
+
+
+@task
+def clean_up(params: dict[str, Any]) -> dict[str, Any]:
+    """Remove old data sets and what killed exports left behind."""
+    from include.dataset import steps
+
+    return steps.clean_up(object_store(), reports_folder(settings.REPORTS_VARIABLE), params["keep_datasets"])
+
+
+@dag(
+    dag_id="bqx_dataset",
+    dag_display_name="BQX 2.3 · training sets",
+    doc_md=__doc__,
+    schedule=None,
+    max_active_runs=1,
+    params={name: Param(**schema) for name, schema in PARAMS.items()},
+    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
+    tags=["bqx", "phase-2", "dataset"],
+)
+def bqx_dataset() -> None:
+    """Plan, examine, choose, export, publish."""
+    frame = plan()
+    pairs = select(frame)
+    chain(
+        examine.partial(frame=frame).expand(pair=pairs),
+        choose(frame),
+        export.partial(frame=frame).expand(pair=pairs),
+        publish(frame),
+        clean_up(),
+    )
+
+
+bqx_dataset()
