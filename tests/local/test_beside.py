@@ -33,7 +33,7 @@ def test_what_is_not_waited_for_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_market_gets_its_name_when_it_is_complete(state: State) -> None:
-    options = Options.of({"from": "2024-07-01", "to": "2024-07-02"})
+    options = Options.of({"from": "2024-07-01", "to": "2024-07-03"})
     folder = options.market(state.market)
     with Market(options, state) as market:
         assert not folder.exists()
@@ -43,7 +43,7 @@ def test_a_market_gets_its_name_when_it_is_complete(state: State) -> None:
 
 
 def test_an_interrupted_market_is_no_market(state: State) -> None:
-    options = Options.of({"from": "2024-07-01", "to": "2024-07-02"})
+    options = Options.of({"from": "2024-07-01", "to": "2024-07-03"})
     with Market(options, state):
         pass
     assert not options.market(state.market).exists()
