@@ -179,12 +179,12 @@ def main() -> None:
     api = Api(url)
     with browser_page() as page, psycopg.connect(database, autocommit=True) as connection:
         ui = AirflowUI(page, url)
-        with Airflow(int(url.rpartition(":")[2])) as airflow:
-            migrate(airflow, ui, "revert")
-            migrate(airflow, ui, "migrate", "migration_approval.png")
         report(ui, "quality_report.png")
         training_set(ui)
         plan(ui)
+        with Airflow(int(url.rpartition(":")[2])) as airflow:
+            migrate(airflow, ui, "revert")
+            migrate(airflow, ui, "migrate", "migration_approval.png")
         run_id = api.rebuild(RUNNING)
         wait(lambda: sum(task["state"] == "success" for task in api.tasks(run_id)) > 12, "some builds to end")
         show(ui, run_id, "pipeline_running.png")
