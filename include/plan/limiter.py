@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -90,15 +91,16 @@ class Limiter(Protocol):
         ...
 
 
-class _Waiting:
+class _Waiting(ABC):
     """Waiting for a turn, whoever keeps the state."""
 
     _sleep: Callable[[float], None]
     _patience: float
     _lease: float
 
+    @abstractmethod
     def _change(self, change: Callable[[Permits, float], T]) -> T:
-        raise NotImplementedError
+        """Change the permits, alone; the change is given them and the time."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -17,10 +17,10 @@ from include.plan.live import Field
 from include.plan.model import Evidence, Item
 from include.plan.runs import Task, Work
 
-TODO, IN_PROGRESS, DONE, DEFERRED = "todo", "in_progress", "done", "deferred"
+OPEN, IN_PROGRESS, DONE, DEFERRED = "todo", "in_progress", "done", "deferred"
 # How the tables of a base spell them; the first that the live field has is written.
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    TODO: ("Todo", "Not Started"),
+    OPEN: ("Todo", "Not Started"),
     IN_PROGRESS: ("In Progress",),
     DONE: ("Done", "Complete", "Completed", "Finished"),
     DEFERRED: ("Deferred",),
@@ -29,7 +29,7 @@ BY_RUN = ("backfill", "gate", "renamed", "counts", "documented")  # a failed run
 STAGE_LINK = "Stage (Link)"
 _AS_OF = "As of "
 _NAMED = 3  # failures that a text names
-_WORDS = {TODO: "To do", IN_PROGRESS: "In progress", DONE: "Done", DEFERRED: "Deferred"}
+_WORDS = {OPEN: "To do", IN_PROGRESS: "In progress", DONE: "Done", DEFERRED: "Deferred"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def standing_of(item: Item, proof: Proof, work: Work | None) -> Standing:
     elif proof.done:
         status = DONE
     else:
-        status = IN_PROGRESS if proof.begun or work else TODO
+        status = IN_PROGRESS if proof.begun or work else OPEN
     lines = [_sentence(proof)]
     if work:
         lines.append(_run(work))
@@ -154,12 +154,12 @@ def _stage(
     states, lines = [], []
     for member in members:
         standing = tasks.get(member.key)
-        state = standing.status if standing else understood(by_hand.get(member.key)) or TODO
+        state = standing.status if standing else understood(by_hand.get(member.key)) or OPEN
         states.append(state)
-        facts = standing.text.splitlines()[0] if standing and state != TODO else ""
+        facts = standing.text.splitlines()[0] if standing and state != OPEN else ""
         lines.append(f"{_WORDS[state]}: {member.key} {member.title}{f' - {facts}' if facts else ''}")
     done = sum(state == DONE for state in states)
-    status = DONE if done == len(states) else IN_PROGRESS if set(states) - {TODO, DEFERRED} else TODO
+    status = DONE if done == len(states) else IN_PROGRESS if set(states) - {OPEN, DEFERRED} else OPEN
     return Standing("Stages", key, status, _safe("\n".join([f"{done} of {len(states)} tasks done", *lines])))
 
 

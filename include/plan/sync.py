@@ -162,7 +162,7 @@ def tally(standings: Sequence[status.Standing]) -> list[str]:
             for name, words in (
                 (status.DONE, "done"),
                 (status.IN_PROGRESS, "in progress"),
-                (status.TODO, "to do"),
+                (status.OPEN, "to do"),
             )
         )
         lines.append(f"{table} of the plan that are judged by evidence: {numbers}")
@@ -200,7 +200,7 @@ def _text(standing: status.Standing, record: Record, table: Table, now: datetime
     if name not in table.fields or table.fields[name].type not in LONG_TEXT:
         return {}
     known, wanted = blocks.read_of(record.fields, name, blocks.STATUS), blocks.plain(standing.text)
-    told = known is not None or standing.status != status.TODO
+    told = known is not None or standing.status != status.OPEN
     if not told or (known is not None and status.without_time(known) == wanted):
         return {}
     return {name: Block(blocks.STATUS, status.with_time(wanted, now))}
@@ -208,7 +208,7 @@ def _text(standing: status.Standing, record: Record, table: Table, now: datetime
 
 def _moves(wanted: str, live: str) -> bool:
     """Whether the status is written. What a person began or put off by hand stays until there is evidence."""
-    if wanted == status.TODO:
+    if wanted == status.OPEN:
         return live in (status.DONE, "")
     if live == status.DEFERRED:
         return wanted == status.DONE

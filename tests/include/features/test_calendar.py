@@ -158,11 +158,11 @@ def test_the_same_minute_has_the_same_bits_wherever_it_stands():
             np.testing.assert_array_equal(part[name], whole[name][start : start + 100], err_msg=name)
 
 
-of_the_release = pytest.mark.skipif(
-    holidays.__version__ != holiday_table.RELEASE,
-    reason=f"holidays {holidays.__version__} is installed, the table was made from {holiday_table.RELEASE}; "
-    "other releases may know other days",
+OTHER_DAYS = (
+    f"holidays {holidays.__version__} is installed, the table was made from {holiday_table.RELEASE}: "
+    "another release may know other days, and only that of the table can say whether it is right"
 )
+of_the_release = pytest.mark.skipif(holidays.__version__ != holiday_table.RELEASE, reason=OTHER_DAYS)
 
 
 @of_the_release

@@ -14,7 +14,7 @@ from include.plan.evidence import Proof
 from include.plan.live import Field
 from include.plan.model import Evidence, Item
 from include.plan.runs import Work
-from include.plan.status import BY_RUN, DONE, IN_PROGRESS, STAGE_LINK, TODO, standing_of, standings
+from include.plan.status import BY_RUN, DONE, IN_PROGRESS, OPEN, STAGE_LINK, standing_of, standings
 
 DAG, TASK = "bqx_features", "pairs.build"
 NOW = datetime(2026, 11, 22, 19, 30, tzinfo=UTC)
@@ -40,7 +40,7 @@ def test_done_needs_evidence_and_no_failure(kind: str, proof: Proof, work: Work 
     standing = standing_of(item(kind), proof, work)
     failed = kind in BY_RUN and work is WRONG
     assert (standing.status == DONE) == (proof.done and not failed)
-    assert (standing.status == TODO) == (proof is NONE and (work is None or kind not in BY_RUN))
+    assert (standing.status == OPEN) == (proof is NONE and (work is None or kind not in BY_RUN))
     assert ("eurusd (QualityError: 3 findings)" in standing.text) == failed
     assert proof.text in standing.text
 
@@ -92,12 +92,12 @@ def stage_of(states: dict[str, Proof | str]) -> status.Standing | None:
     [
         ({"schema": FULL, "backfill": FULL}, DONE),
         ({"schema": FULL, "backfill": NONE}, IN_PROGRESS),
-        ({"schema": NONE, "backfill": NONE}, TODO),
+        ({"schema": NONE, "backfill": NONE}, OPEN),
         ({"schema": NONE, "backfill": PART}, IN_PROGRESS),
         ({"schema": FULL, "hand": "Done"}, DONE),
         ({"schema": FULL, "hand": "Todo"}, IN_PROGRESS),
         ({"schema": FULL, "hand": ""}, IN_PROGRESS),
-        ({"schema": NONE, "hand": "Deferred"}, TODO),
+        ({"schema": NONE, "hand": "Deferred"}, OPEN),
     ],
 )
 def test_a_stage_follows_its_tasks(states: dict[str, Proof | str], expected: str) -> None:
@@ -131,8 +131,8 @@ def test_a_stage_lists_its_tasks() -> None:
 )
 def test_words_are_those_of_the_live_field(options: tuple[str, ...], expected: list[str]) -> None:
     field = Field("Status", "singleSelect", options)
-    assert [status.spelled(one, "Tasks", field) for one in (TODO, IN_PROGRESS, DONE)] == expected
-    assert [status.understood(one) for one in expected] == [TODO, IN_PROGRESS, DONE]
+    assert [status.spelled(one, "Tasks", field) for one in (OPEN, IN_PROGRESS, DONE)] == expected
+    assert [status.understood(one) for one in expected] == [OPEN, IN_PROGRESS, DONE]
 
 
 def test_a_missing_option_is_refused_with_those_there_are() -> None:
