@@ -124,8 +124,9 @@ def test_order_of_the_pipeline(dagbag) -> None:
     assert dag.task_ids == order, "nothing touches feature tables before 1.6.9"
     for before, after in itertools.pairwise(order):
         assert dag.get_task(after).upstream_task_ids == {before}
-    waiting = {task.task_id for task in dag.tasks if task.deferrable and task.wait_for_completion}
+    waiting = {task.task_id for task in dag.tasks if task.wait_for_completion}
     assert waiting == {*order} - {"plan"}, "the data do not wait for AirTable"
+    assert {task.task_id for task in dag.tasks if task.deferrable} == waiting, "waiting holds no worker"
     assert {task.trigger_dag_id for task in dag.tasks} <= DAG_IDS
 
 
@@ -139,6 +140,22 @@ def test_order_of_the_plan(dagbag) -> None:
     assert dag.get_task("report").trigger_rule == "all_done", "what happened is told whatever happened"
     assert dag.get_task("done").upstream_task_ids == {"apply", "verify", "report"}
     assert not dag.get_task("done").downstream_task_ids, "it fails the run if one of them failed"
+
+
+def test_a_plan_that_does_not_add_up_is_never_asked_about(dagbag) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from include.errors import PlanRefused
+
+    decide = dagbag.dags["bqx_plan"].get_task("decide").python_callable
+    found = {"changes": 3, "off": ["3 Hours: 1.6.10"], "report": "/reports/plan.html"}
+    with pytest.raises(PlanRefused, match=r"3 Hours: 1\.6\.10.*Nothing was written"):
+        decide(found, {"dry_run": False})
+    with pytest.raises(AirflowSkipException):
+        decide(found, {"dry_run": True})
+    with pytest.raises(AirflowSkipException):
+        decide(found | {"changes": 0, "off": []}, {"dry_run": False})
+    assert decide(found | {"off": []}, {"dry_run": False}) is None
 
 
 def test_the_plan_hears_of_what_its_stages_do(dagbag) -> None:
