@@ -14,7 +14,7 @@ from rich.console import Console
 from include.errors import BqxError
 from include.local import job
 from include.local.options import Options
-from include.local.processes import send, wait_gone
+from include.local.processes import INTERRUPTS, send, wait_gone
 from include.local.stack import Stack
 from include.local.state import Locked, State
 
@@ -22,10 +22,18 @@ OPTIONS = ("data", "pairs", "from", "to", "crosses", "profile", "workers", "port
 STOPPED = 130  # what a shell reports after Ctrl-C
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, a polite kill or a closed terminal.
+
+    A class of its own: once a plain KeyboardInterrupt has passed through code made from a string, as a
+    dataclass is while its module is imported, CPython ends by SIGINT whatever exit code was asked for.
+    """
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = _parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     console = Console(highlight=False)
     try:
@@ -118,7 +126,7 @@ _COMMANDS = {"up": _up, "stop": _stop, "status": _status, "clean": _clean}
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def _plain(text: str) -> str:

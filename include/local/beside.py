@@ -29,17 +29,15 @@ class Beside:
     """
 
     def __init__(self, module: str, arguments: Sequence[str], log: Path, variables: dict[str, str]) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
         self._log = log
-        with log.open("w") as stream:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                stdout=stream,
-                stderr=stream,
-                cwd=ROOT,
-                env=os.environ | variables,
-            )
+        self._variables = variables
 
     def __enter__(self) -> Beside:
+        with self._log.open("w") as stream:
+            self._child = subprocess.Popen(
+                self._command, stdout=stream, stderr=stream, cwd=ROOT, env=os.environ | self._variables
+            )
         return self
 
     def __exit__(

@@ -20,6 +20,7 @@ from include.local.beside import Beside, Kernels, Market
 from include.local.follow import Follower, follow
 from include.local.legacy import build_legacy
 from include.local.options import SEED, Options
+from include.local.processes import INTERRUPTS
 from include.local.progress import PIPELINE
 from include.local.stack import DATABASE, Stack
 from include.local.state import State
@@ -162,7 +163,7 @@ def _leave(stack: Stack, console: Console, was_up: bool) -> None:
         rest = f"Airflow goes on at http://127.0.0.1:{stack.port}." if stack.is_up else "The rest goes on."
         console.print(f"{rest} End it with make stop.", soft_wrap=True)
         return
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
     console.print("Stopping what was started …")
     stack.stop()

@@ -27,7 +27,7 @@ from psycopg import sql
 
 from include.errors import BqxError
 from include.local.account import NOBODY, wrapper
-from include.local.processes import Identity, launch, send, tail, wait_gone
+from include.local.processes import Identity, launch, send, tail, undisturbed, wait_gone
 
 USER = "bqx"
 HOST = "127.0.0.1"
@@ -153,8 +153,10 @@ class Postgres:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         for _ in range(3):  # another program may take a port between our look and the start
             (self.folder / "port").write_text(str(self._choose_port(port)))
-            child = self._launch()
-            if self._accepts(child, seconds):
+            with undisturbed():  # stop finds it by a file it writes on its way up
+                child = self._launch()
+                accepts = self._accepts(child, seconds)
+            if accepts:
                 return child
             if "Address already in use" not in tail(self.log):
                 break

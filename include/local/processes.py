@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import psutil
 from include.errors import BqxError
 
 POLL = 0.05  # seconds between two looks at a process
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a polite kill, a closed terminal
 
 
 class Identity(NamedTuple):
@@ -90,6 +92,23 @@ def launch(command: Sequence[str], *, log: Path, environment: Mapping[str, str],
     identity = Identity.of(child.pid)
     child.returncode = 0  # from here on the Identity follows it; Popen would complain that it still runs
     return identity
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold an interrupt back until the block is done; for the main thread.
+
+    A process that was started and not yet recorded would never be found again.
+    """
+    late: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: late.append(number)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in late[:1]:
+            signal.raise_signal(number)
 
 
 def end(leaders: Sequence[Identity], *, patience: float) -> None:

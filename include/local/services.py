@@ -16,7 +16,7 @@ from include.errors import BqxError
 from include.local.airflow import HOST, ROOT
 from include.local.airtable import server as airtable
 from include.local.postgres import is_free
-from include.local.processes import Identity, keep_last, launch, tail, wait_gone
+from include.local.processes import Identity, keep_last, launch, tail, undisturbed, wait_gone
 from include.local.s3 import server as s3
 from include.local.state import State
 
@@ -138,7 +138,7 @@ def start(
         state: where its content and its log are.
         last: the port it had before; taken again if it is free.
         environment: all of its environment.
-        record: told name, process and port at once, so that they are found again even if we are killed now.
+        record: told name, process and port at once, so that they are found again even if we are ended now.
 
     Raises:
         BqxError: it did not start, or every port is taken.
@@ -147,13 +147,14 @@ def start(
     for left in reversed(range(TRIES)):
         port = _choose_port(service, last)
         keep_last(log)
-        process = launch(
-            (sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
-            log=log,
-            environment=environment,
-            folder=ROOT,
-        )
-        record(service.name, process, port)
+        with undisturbed():
+            process = launch(
+                (sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
+                log=log,
+                environment=environment,
+                folder=ROOT,
+            )
+            record(service.name, process, port)
         if _listens(process, port, log):
             return
         if not left or is_free(port):  # not for want of a port

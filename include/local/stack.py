@@ -21,7 +21,7 @@ from include.local import services
 from include.local.airflow import ROOT, components, environment, settings
 from include.local.api import Airflow
 from include.local.postgres import Postgres, is_free
-from include.local.processes import Identity, end, keep_last, launch, tail
+from include.local.processes import Identity, end, keep_last, launch, tail, undisturbed
 from include.local.state import State
 
 DATABASE = "bqx"
@@ -110,9 +110,10 @@ class Stack:
         for component in components():
             log = self.state.logs / f"{component.name}.log"
             keep_last(log)
-            process = launch(component.command, log=log, environment=variables, folder=self.root)
-            # At once: stop must find it even if we are killed now.
-            self._record(self.processes | {component.name: process}, port, version=self._version(port))
+            version = self._version(port)
+            with undisturbed():  # stop must find it even if we are ended now
+                process = launch(component.command, log=log, environment=variables, folder=self.root)
+                self._record(self.processes | {component.name: process}, port, version=version)
         self._wait_until_healthy()
         return True
 

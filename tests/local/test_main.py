@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_a_foreign_folder_is_not_cleaned(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "not deleted" in done.stderr
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_an_interrupt_is_code_130_wherever_it_hits(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text("""
+import os, signal, sys
+from include.local import __main__ as program
+at_work = "os.kill(os.getpid(), signal.SIGINT); [None for _ in range(1_000)]"
+program.job.run = lambda *_: exec(at_work)  # as the body of a dataclass is, in a module imported late
+sys.exit(program.main(["run", "--state", sys.argv[1]]))
+""")
+    command = [sys.executable, "-m", "interrupted", str(tmp_path / "state")]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    assert subprocess.run(command, cwd=tmp_path, env=environment, timeout=60).returncode == 130
 
 
 def test_stop_and_status_without_a_stack(tmp_path: Path) -> None:

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from include.local.processes import Identity, end, launch, send, session_members, tail, wait_gone
+from include.local.processes import (
+    Identity,
+    end,
+    launch,
+    send,
+    session_members,
+    tail,
+    undisturbed,
+    wait_gone,
+)
 
 STUBBORN = """
 import os, signal, time
@@ -100,6 +109,21 @@ def test_end_reaches_descendants_whose_leader_is_gone(tmp_path: Path) -> None:
 
 def test_wait_gone_names_those_that_stay(sleeper: Identity) -> None:
     assert wait_gone([sleeper], 0.1) == [sleeper]
+
+
+def interrupted_twice(done: list[str]) -> None:
+    with undisturbed():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        done.append("recorded")
+
+
+def test_an_interrupt_waits_until_the_block_is_done() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_twice(done)
+    assert done == ["recorded"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_tail_gives_the_last_lines(tmp_path: Path) -> None:
