@@ -107,8 +107,8 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in late[:1]:
-            signal.raise_signal(number)
+        if late:
+            signal.raise_signal(late[0])
 
 
 def end(leaders: Sequence[Identity], *, patience: float) -> None:
