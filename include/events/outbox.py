@@ -79,7 +79,7 @@ def post(url: str, event: Event) -> None:
 
 def ensure_table(connection: Connection) -> None:
     """Make the outbox unless it is there; several sessions may call this at once."""
-    if connection.execute("SELECT to_regclass('bqx.events') IS NOT NULL").fetchone() == (True,):
+    if connection.execute("SELECT to_regclass('bqx.event_runs') IS NOT NULL").fetchone() == (True,):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CREATE_LOCK])

@@ -21,3 +21,15 @@ CREATE INDEX IF NOT EXISTS events_run_idx ON bqx.events (dag_id, run_id);
 CREATE INDEX IF NOT EXISTS events_waiting_idx ON bqx.events (event_id) WHERE drained_at IS NULL;
 COMMENT ON TABLE bqx.events IS
 'What callbacks of DAGs and tasks reported; task_id is empty for a run. drained_at: the plan knows it.';
+
+CREATE OR REPLACE VIEW bqx.event_runs AS
+SELECT
+    dag_id,
+    run_id,
+    row_number() OVER (
+        PARTITION BY dag_id
+        ORDER BY coalesce(max(run_at), min(started_at), min(posted_at)) DESC, run_id DESC
+    ) AS age
+FROM bqx.events
+GROUP BY dag_id, run_id;
+COMMENT ON VIEW bqx.event_runs IS 'Runs that events tell of; age 1 is the newest of its DAG.';

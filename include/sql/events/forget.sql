@@ -1,23 +1,11 @@
 -- Task events of old runs, once the plan knows them. What tells that a run was there stays.
-WITH runs AS (
-    SELECT
-        dag_id,
-        run_id,
-        row_number() OVER (
-            PARTITION BY dag_id
-            ORDER BY coalesce(max(run_at), min(started_at), min(posted_at)) DESC, run_id DESC
-        ) AS age
-    FROM bqx.events
-    GROUP BY dag_id, run_id
-),
-
-newest AS (
+WITH newest AS (
     SELECT max(event_id) AS event_id FROM bqx.events
     GROUP BY dag_id, run_id
 )
 
 DELETE FROM bqx.events AS event
-USING runs
+USING bqx.event_runs AS runs
 WHERE
     event.dag_id = runs.dag_id
     AND event.run_id = runs.run_id

@@ -1,16 +1,4 @@
 -- The events of the newest runs of each DAG, oldest first.
-WITH runs AS (
-    SELECT
-        dag_id,
-        run_id,
-        row_number() OVER (
-            PARTITION BY dag_id
-            ORDER BY coalesce(max(run_at), min(started_at), min(posted_at)) DESC, run_id DESC
-        ) AS age
-    FROM bqx.events
-    GROUP BY dag_id, run_id
-)
-
 SELECT
     event.dag_id,
     event.run_id,
@@ -24,6 +12,6 @@ SELECT
     event.ended_at,
     event.note
 FROM bqx.events AS event
-INNER JOIN runs ON event.dag_id = runs.dag_id AND event.run_id = runs.run_id
+INNER JOIN bqx.event_runs AS runs ON event.dag_id = runs.dag_id AND event.run_id = runs.run_id
 WHERE runs.age <= %(most)s
 ORDER BY event.event_id;
