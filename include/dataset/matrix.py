@@ -15,7 +15,7 @@ import numpy as np
 from include.dataset import targets
 from include.errors import BadParameter, Incomplete, MissingInput
 from include.features.arrays import Columns, Flags, Minutes
-from include.features.catalogue import CATALOGUE, Family
+from include.features.catalogue import CATALOGUE, Family, Feature
 from include.features.engine import compute
 from include.names import SCHEMA, Month, to_datetime
 from include.storage.arrays import read_rows
@@ -77,14 +77,10 @@ def read_features(
     """
     wanted = _wanted(names)
     features: Columns = {}
-    chunk = _chunk(connection, pair, month, [family.name for family in wanted if not family.stored])
-    for family in wanted:
-        part = _stored(connection, chunk, family) if family.stored else _computed(chunk, family)
-        features |= {
-            column.full_name: part[column.name]
-            for column in family.columns
-            if names is None or column.full_name in names
-        }
+    chunk = _chunk(connection, pair, month, [family.name for family, _ in wanted if not family.stored])
+    for family, columns in wanted:
+        part = _stored(connection, chunk, family, columns) if family.stored else _computed(chunk, family)
+        features |= {column.full_name: part[column.name] for column in columns}
     return chunk.rows_of_month, features
 
 
@@ -128,12 +124,13 @@ def feature_vector(connection: Connection, pair: str, minute: int, names: Collec
     return {name: values[row : row + 1] for name, values in features.items()}
 
 
-def _wanted(names: Collection[str] | None) -> list[Family]:
-    if names is None:
-        return list(CATALOGUE)
-    if unknown := sorted(set(names).difference(FEATURES)):
+def _wanted(names: Collection[str] | None) -> list[tuple[Family, list[Feature]]]:
+    """Families with those of their columns that are wanted, in the order of the catalogue."""
+    chosen = set(FEATURES if names is None else names)
+    if unknown := sorted(chosen.difference(FEATURES)):
         raise BadParameter(f"The catalogue has no feature {', '.join(unknown[:5])}; see docs/features.md.")
-    return [family for family in CATALOGUE if any(column.full_name in names for column in family.columns)]
+    wanted = [(family, [one for one in family.columns if one.full_name in chosen]) for family in CATALOGUE]
+    return [(family, columns) for family, columns in wanted if columns]
 
 
 def _chunk(connection: Connection, pair: str, month: Month, computed: Iterable[str]) -> Chunk:
@@ -150,9 +147,9 @@ def _computed(chunk: Chunk, family: Family) -> Columns:
     return {name: values[chunk.first_row :] for name, values in columns.items()}
 
 
-def _stored(connection: Connection, chunk: Chunk, family: Family) -> Columns:
+def _stored(connection: Connection, chunk: Chunk, family: Family, wanted: Iterable[Feature]) -> Columns:
     table, month = table_of(family.name, chunk.pair), chunk.month
-    names = [column.name for column in family.columns]
+    names = [column.name for column in wanted]
     ts, columns = read_rows(connection, table.name, names, month.first_minute, month.end_minute)
     if not np.array_equal(ts, chunk.rows_of_month):
         raise Incomplete(

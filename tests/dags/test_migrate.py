@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # a run goes through all of 
 
 PAIRS = ("audusd", "eurusd")
 NAMES = (  # all but the outbox, to which every task adds its events
-    "SELECT oid, relname FROM pg_class WHERE relnamespace = 'bqx'::REGNAMESPACE AND relname !~ '^events' "
+    "SELECT oid, relname FROM pg_class WHERE relnamespace = 'bqx'::REGNAMESPACE AND relname !~ '^events?' "
     "ORDER BY oid"
 )
 DEFAULTS = {name: schema["default"] for name, schema in MIGRATE_PARAMS.items()}
