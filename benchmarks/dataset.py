@@ -42,7 +42,6 @@ from include.names import to_minute
 from include.pairs import PAIRS
 from include.settings import FAMILIES
 from include.storage.build import build
-from include.storage.connection import connect
 from tests import s3
 
 PAIR = "eurusd"
@@ -61,14 +60,12 @@ class Measured(NamedTuple):
 
 
 def examine(url: str, frame: Frame) -> Evidence:
-    with connect(url) as connection:
-        return examine_pair(connection, frame, PAIR).evidence
+    return examine_pair(url, frame, PAIR).evidence
 
 
 def export(url: str, frame: Frame, port: int, evidence: Evidence, folder: str) -> int:
     store = ObjectStore(s3.connect(port), BUCKET, folder)
-    with connect(url) as connection:
-        files = export_pair(connection, store, frame, PAIR, choose({PAIR: evidence})).files
+    files = export_pair(url, store, frame, PAIR, choose({PAIR: evidence})).files
     return sum(part.rows for part in files)
 
 

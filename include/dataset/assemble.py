@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from include.dataset.store import ObjectStore
 from include.dataset.transform import ColumnScale, Scaler
 from include.features.arrays import Columns, Flags
 from include.names import Month
-from include.storage.connection import Connection
 
 __all__ = ["Exported", "export_pair", "features_of"]
 
@@ -57,13 +55,11 @@ def features_of(frame: Frame, selection: Selection) -> tuple[str, ...]:
     return tuple(FEATURES) if frame.columns == "all" else selection.columns
 
 
-def export_pair(
-    connection: Connection, store: ObjectStore, frame: Frame, pair: str, selection: Selection
-) -> Exported:
+def export_pair(url: str, store: ObjectStore, frame: Frame, pair: str, selection: Selection) -> Exported:
     """Write the rows of a pair, one file for each set and month that has any.
 
     Rows are those that may be trained on, lie in a set and have all SELECTED features, whichever are
-    written. Memory: two months, and the training rows of the written features in single precision.
+    written. Memory: three months, and the training rows of the written features in single precision.
 
     Raises:
         DatasetConflict: the data set is complete and has other files.
@@ -72,8 +68,8 @@ def export_pair(
     names = features_of(frame, selection)
     files: list[Part] = []
     train: list[list[Singles]] = []
-    read = partial(read_matrix, connection, pair, names=names)
-    for matrix in ahead(read, map(Month.parse, frame.months)):
+    months = map(Month.parse, frame.months)
+    for matrix in ahead(url, lambda connection, month: read_matrix(connection, pair, month, names), months):
         sets = _sets(frame, matrix, selection.columns)
         singles = [values.astype(np.float32) for values in matrix.features.values()]
         for number, name in enumerate(SETS):

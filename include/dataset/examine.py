@@ -7,8 +7,7 @@ the months go by once, each is checked and profiled, and its sampled rows are ke
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +25,6 @@ from include.errors import BadParameter, QualityError
 from include.features.arrays import Columns, Flags, Floats, Minutes
 from include.features.catalogue import Feature
 from include.names import Month, to_datetime
-from include.storage.connection import Connection
 
 __all__ = ["Examined", "Reference", "examine_pair", "read_reference"]
 
@@ -93,10 +91,10 @@ class _Found(NamedTuple):
         return self.values[np.searchsorted(self.rows, rows)]
 
 
-def examine_pair(connection: Connection, frame: Frame, pair: str) -> Examined:
+def examine_pair(url: str, frame: Frame, pair: str) -> Examined:
     """Check, profile and rank all columns of a pair.
 
-    Memory: two months of the matrix and the sampled rows, about 1 GiB for a year.
+    Memory: three months of the matrix and the sampled rows, about 1 GiB for a year.
 
     Raises:
         QualityError: a value is not finite, outside its column's range, or no whole number where it must be.
@@ -104,7 +102,7 @@ def examine_pair(connection: Connection, frame: Frame, pair: str) -> Examined:
         BadParameter: a set has no rows, or the training set too few.
         Incomplete: a stored table has other rows than the bars ask for.
     """
-    reference = read_reference(connection, frame, pair)
+    reference = read_reference(url, frame, pair)
     eligible = reference.eligible(frame.target_window)
     sets = {name: getattr(frame.split, name) for name in SETS}
     rows = {
@@ -113,7 +111,7 @@ def examine_pair(connection: Connection, frame: Frame, pair: str) -> Examined:
     samples = {name: sample(eligible & _in(part, reference), frame.rows) for name, part in sets.items()}
     _refuse_few(pair, frame, samples)
     of_folds = [sample(eligible & _in(fold.train, reference), frame.rows) for fold in frame.folds]
-    found = _pass_over(connection, frame, pair, reference, [*samples.values(), *of_folds])
+    found = _pass_over(url, frame, pair, reference, [*samples.values(), *of_folds])
     known = reference.take(samples["train"])
     evidence = learning.gather(
         _table(found.at(samples["train"])),
@@ -145,9 +143,10 @@ def examine_pair(connection: Connection, frame: Frame, pair: str) -> Examined:
     return Examined(evidence, profile)
 
 
-def read_reference(connection: Connection, frame: Frame, pair: str) -> Reference:
+def read_reference(url: str, frame: Frame, pair: str) -> Reference:
     """Reference columns and targets of every grid row of the period."""
-    months = [read_matrix(connection, pair, Month.parse(month), ()) for month in frame.months]
+    read = ahead(url, lambda connection, month: read_matrix(connection, pair, month, ()), _months(frame))
+    months = list(read)
     inside = [_inside(frame, month.ts) for month in months]
     parts = list(zip(months, inside, strict=True))
     return Reference(
@@ -158,9 +157,7 @@ def read_reference(connection: Connection, frame: Frame, pair: str) -> Reference
     )
 
 
-def _pass_over(
-    connection: Connection, frame: Frame, pair: str, reference: Reference, samples: Sequence[Rows]
-) -> _Found:
+def _pass_over(url: str, frame: Frame, pair: str, reference: Reference, samples: Sequence[Rows]) -> _Found:
     """Read every month once."""
     wanted: Rows = np.unique(np.concatenate(samples))
     kept = np.empty((len(wanted), len(FEATURES)))
@@ -168,8 +165,8 @@ def _pass_over(
     of_months: list[Profile] = []
     of_train: list[Profile] = []
     first = 0
-    months = map(Month.parse, frame.months)
-    for ts, features in ahead(partial(read_features, connection, pair), months):
+    read = ahead(url, lambda connection, month: read_features(connection, pair, month), _months(frame))
+    for ts, features in read:
         inside = _inside(frame, ts)
         minutes, values = ts[inside], _cut(features, inside)
         own = slice(first, first + len(minutes))
@@ -185,6 +182,10 @@ def _pass_over(
             kept[place, number] = column[sampled]
         first = own.stop
     return _Found(of_months, _total(of_train), wanted, kept)
+
+
+def _months(frame: Frame) -> Iterable[Month]:
+    return map(Month.parse, frame.months)
 
 
 def _inside(frame: Frame, ts: Minutes) -> slice:

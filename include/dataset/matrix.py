@@ -6,8 +6,10 @@ prediction read it through the same two functions.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -20,11 +22,12 @@ from include.features.engine import compute
 from include.names import SCHEMA, Month, to_datetime
 from include.storage.arrays import read_rows
 from include.storage.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
-from include.storage.connection import Connection
+from include.storage.connection import Connection, connect
 from include.storage.tables import table_of
 
 T = TypeVar("T")
 
+UNDER_WAY = 2  # months that are read at the same time
 FEATURES = tuple(column.full_name for family in CATALOGUE for column in family.columns)
 
 
@@ -84,19 +87,23 @@ def read_features(
     return chunk.rows_of_month, features
 
 
-def ahead(read: Callable[[Month], T], months: Iterable[Month]) -> Iterator[T]:
-    """What `read` gives for each month, read in the background while the month before is worked on.
+def ahead(url: str, read: Callable[[Connection, Month], T], months: Iterable[Month]) -> Iterator[T]:
+    """What `read` gives for each month, in their order; the next ones are read while one is worked on.
 
-    Nobody else may use its connection meanwhile. Memory: two months.
+    Each has a connection of its own: while the server prepares one month, the other is taken apart here.
+    Memory: one month, and those under way.
     """
-    with ThreadPoolExecutor(1) as pool:
-        under_way: Future[T] | None = None
-        for month in months:
-            done, under_way = under_way, pool.submit(read, month)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect(url)) for _ in range(UNDER_WAY)]
+        pool = stack.enter_context(ThreadPoolExecutor(UNDER_WAY))
+        under_way: deque[Future[T]] = deque()
+        for number, month in enumerate(months):
+            done = under_way.popleft().result() if len(under_way) == UNDER_WAY else None
+            under_way.append(pool.submit(read, connections[number % UNDER_WAY], month))
             if done is not None:
-                yield done.result()
-        if under_way is not None:
-            yield under_way.result()
+                yield done
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def feature_vector(connection: Connection, pair: str, minute: int, names: Collection[str]) -> Columns:

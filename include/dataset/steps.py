@@ -20,7 +20,6 @@ from include.dataset.publish import Choice
 from include.dataset.store import ObjectStore
 from include.dataset.work import Work, arrays_bytes, json_bytes, remove_abandoned
 from include.features.arrays import Floats
-from include.storage.connection import connect
 
 __all__ = ["choose", "clean_up", "examine", "export", "plan", "publish"]
 
@@ -45,8 +44,7 @@ def examine(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) -
     """
     started = time.monotonic()
     work = Work(store, Frame.of(frame))
-    with connect(url) as connection:
-        found = examine_pair(connection, work.frame, pair)
+    found = examine_pair(url, work.frame, pair)
     work.put(f"profile/{pair}.npz", arrays_bytes(found.profile.arrays()))
     work.put(f"evidence/{pair}.npz", arrays_bytes(found.evidence.arrays()))
     return {
@@ -96,8 +94,7 @@ def export(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) ->
     """
     work = Work(store, Frame.of(frame))
     choice = Choice.load(work)
-    with connect(url) as connection:
-        written = export_pair(connection, store, work.frame, pair, choice.selection)
+    written = export_pair(url, store, work.frame, pair, choice.selection)
     told = written.to_dict() | {"choice": choice.fingerprint}
     work.put(f"exported/{pair}.json", json_bytes(told))
     return {

@@ -70,7 +70,9 @@ def _copied(
             assert ended is not None
             raise psycopg.errors.error_from_result(ended)
     rows[0] = rows[0][len(HEADER) :]  # it comes with the first row
-    return [row for row in rows if len(row) > len(TRAILER)]
+    while rows and len(rows[-1]) <= len(TRAILER):
+        rows.pop()
+    return rows
 
 
 @kernel

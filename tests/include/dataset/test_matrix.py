@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from include.dataset import targets
-from include.dataset.matrix import FEATURES, feature_vector, read_matrix
+from include.dataset.matrix import FEATURES, ahead, feature_vector, read_matrix
 from include.errors import BadParameter, Incomplete, MissingInput
 from include.features.catalogue import CATALOGUE, STORED
 from include.features.engine import compute
@@ -124,3 +125,31 @@ def test_a_lost_row_stops_the_matrix_and_names_the_table(connection: Connection)
         connection.execute(f"DELETE FROM bqx.fibonacci_bqx_{PAIR} WHERE ts_utc = '2024-03-02 12:00+00'")
         with pytest.raises(Incomplete, match=f"fibonacci_bqx_{PAIR} has .* rows in 2024-03"):
             read_matrix(connection, PAIR, MONTH)
+
+
+def test_months_come_in_order_although_two_are_read_at_once(url: str) -> None:
+    second_is_read = threading.Event()
+    sessions = set()
+
+    def read(connection: Connection, month: Month) -> Month:
+        sessions.add(connection.info.backend_pid)
+        if month == MONTH:
+            assert second_is_read.wait(60)
+        second_is_read.set()
+        return month
+
+    months = [MONTH, MONTH.next, MONTH.next.next]
+    assert list(ahead(url, read, months)) == months
+    assert len(sessions) == 2
+
+
+def test_a_month_that_cannot_be_read_comes_after_those_before_it(url: str) -> None:
+    def read(connection: Connection, month: Month) -> Month:
+        if month == MONTH.next:
+            raise Incomplete("lacks rows")
+        return month
+
+    found = ahead(url, read, [MONTH, MONTH.next, MONTH.next.next])
+    assert next(found) == MONTH
+    with pytest.raises(Incomplete, match="lacks rows"):
+        next(found)
