@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Data flows upwards: a room imports from lower levels only, never from its neighbours.
 LEVELS = {
-    "pairs": 0, "names": 0, "errors": 0, "settings": 0,
+    "pairs": 0, "names": 0, "errors": 0, "settings": 0, "pages": 0,
     "features": 1,
     "storage": 2,
     "market": 3, "migration": 3, "dataset": 3, "quality": 3, "events": 3,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from include import pages
 from include.dataset import canvas, figures, overview
 from include.dataset.evidence import FEATURES
 from include.dataset.figures import STABLE, TOP, no_skill
@@ -26,7 +25,7 @@ from include.features.arrays import Floats
 __all__ = ["GENERATOR", "write_report"]
 
 GENERATOR = "bqx data set report"
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 PAGE = "index.html"
 LISTED = 15  # columns with most NULL, and closest couples of columns
 ODD = 0.15  # by how much a target's spread may differ from that of no skill without a note
@@ -103,23 +102,9 @@ def write_report(
         raise BadParameter(f"correlations of shape {rho.shape} do not fit {chosen} selected columns")
     drawn = list(_drawn(frame, profiles, selection, rho, stability))
     page = _render(drawn, frame, profiles, selection, rho, stability, manifest)
-    folder.mkdir(parents=True, exist_ok=True)
     for number, figure in enumerate(drawn, 1):
-        _put(folder / f"{number}_{figure.name}.png", figure.picture)
-    _put(folder / PAGE, page.encode())
-    return folder / PAGE
-
-
-def _put(path: Path, content: bytes) -> None:
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+        pages.write(folder / f"{number}_{figure.name}.png", figure.picture)
+    return pages.write(folder / PAGE, page)
 
 
 def _drawn(
@@ -205,18 +190,7 @@ def _render(
     stability: float | None,
     manifest: Manifest,
 ) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["percent"] = _percent
-    return environment.get_template(TEMPLATE).render(
+    return pages.template(TEMPLATE, percent=_percent).render(
         generator=GENERATOR,
         frame=frame,
         manifest=manifest,

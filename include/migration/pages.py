@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, get_args
 from include.migration import names
 from include.migration.model import AT_WORK, Batch, Kind, Note, Plan, State
 from include.names import SCHEMA
+from include.pages import write
 from include.storage.tables import table_of
 
 MOST_CONFLICTS = 8  # shown on the page; all are in the whole plan
@@ -121,7 +121,6 @@ def write_plan(plan: Plan, folder: Path) -> dict[str, Path]:
     Returns:
         The paths by what they are: ``summary``, ``table``, ``manifest``, ``json``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = {
         "table": folder / "plan.txt",
         "manifest": folder / "manifest.csv",
@@ -135,7 +134,7 @@ def write_plan(plan: Plan, folder: Path) -> dict[str, Path]:
         "json": json.dumps(plan.to_dict(), indent=1) + "\n",
     }
     for what, path in paths.items():
-        _write(path, contents[what])
+        write(path, contents[what])
     return paths
 
 
@@ -152,16 +151,15 @@ def write_result(
     Returns:
         The paths by what they are: ``manifest``, ``counts``, ``tables``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = {
         "manifest": folder / "manifest.csv",
         "counts": folder / "counts.csv",
         "tables": folder / "tables.md",
     }
     lines = [f"{name},{before.get(name, '')},{after.get(name, '')}" for name in sorted({*before, *after})]
-    _write(paths["manifest"], manifest(plan))
-    _write(paths["counts"], "\n".join(["table,rows_before,rows_after", *lines]) + "\n")
-    _write(paths["tables"], documentation(plan, before=before, after=after, views=views))
+    write(paths["manifest"], manifest(plan))
+    write(paths["counts"], "\n".join(["table,rows_before,rows_after", *lines]) + "\n")
+    write(paths["tables"], documentation(plan, before=before, after=after, views=views))
     return paths
 
 
@@ -205,13 +203,6 @@ def dropping(views: Sequence[str], functions: Sequence[str]) -> str:
     if functions:
         lines += ["", f"**Functions that use old names will fail**: {names.few(list(functions))}."]
     return "\n".join(lines) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def _headline(plan: Plan) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from include import pages
 from include.plan import cost, schedule
 from include.plan.arithmetic import Check
 from include.plan.differences import Analysis
@@ -21,7 +21,7 @@ from include.plan.texts import shown, whole
 from include.plan.view import MEANING, View, counted, view_of
 
 GENERATOR = "bqx plan report"
-TEMPLATES = {"html": "report.html.j2", "md": "report.md.j2"}
+TEMPLATES = {kind: Path(__file__).with_name(f"report.{kind}.j2") for kind in ("html", "md")}
 PICTURES = {"timeline.png": "Timeline: phases and stages", "cost.png": "Cost a month, before and after"}
 MOST, MOST_LINES = 8, 20  # problems of a kind, and changes, on the page of the approval; the report has all
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~$]|(?<=w)\.|:(?=//))")
@@ -199,33 +199,12 @@ def summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, name: str, content: bytes) -> str:
-    """Write a file so that a reader never sees half of it; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    unfinished = folder / f".{name}.{os.getpid()}"
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
-    return str(path)
-
-
 def escaped(value: Any) -> str:
     """Text of anybody for Markdown: one line, no mark-up, no link."""
     return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split())).replace("&", "&amp;")
 
 
 def _render(kind: str, report: Report, **more: Any) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=kind == "html",
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["md"] = escaped
     view = view_of(report.analysis, report.before)
     values: Mapping[str, Any] = {
         "generator": GENERATOR,
@@ -239,7 +218,7 @@ def _render(kind: str, report: Report, **more: Any) -> str:
         "failed": report.carried.failed if report.carried else (),
         "done": report.carried is not None,
     }
-    return environment.get_template(TEMPLATES[kind]).render(**values, **more)
+    return pages.template(TEMPLATES[kind], md=escaped).render(**values, **more)
 
 
 def _uri(picture: bytes) -> str:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from include import pages
 from include.dataset.store import ObjectStore
 from include.errors import MissingInput, PlanFailed
 from include.plan import apply as applying
@@ -24,7 +25,6 @@ from include.plan.differences import KINDS, PARENTS, Analysis
 from include.plan.live import TABLES, Record, Snapshot
 from include.plan.model import DESIRED, Plan, load
 from include.plan.report import Carried, Report
-from include.quality.report import file_name
 
 log = logging.getLogger(__name__)
 
@@ -212,16 +212,16 @@ def _write(store: ObjectStore, made: Report, reports: str) -> str:
         PAGE: reporting.html(made, files).encode(),
         TEXT: reporting.markdown(made).encode(),
     }
-    folder = Path(reports) / REPORTS / file_name(made.run)
+    folder = Path(reports) / REPORTS / pages.file_name(made.run)
     for name, content in files.items():
         _put(store, made.run, name, content)
-        reporting.write(folder, name, content)
+        pages.write(folder / name, content)
     log.info("%s. Report: %s", reporting.summary(made).replace("\n", ". "), folder / PAGE)
     return str(folder / PAGE)
 
 
 def _key(store: ObjectStore, run_label: str, name: str) -> str:
-    return store.key(file_name(run_label), name)
+    return store.key(pages.file_name(run_label), name)
 
 
 def _put(store: ObjectStore, run_label: str, name: str, content: str | bytes) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from include import pages
 from include.features.catalogue import Feature
 from include.features.catalogue import family as catalogue_family
 from include.quality.findings import Inspection, count
 from include.quality.sample import STRETCH
 
 GENERATOR = "bqx quality gate"  # marks the pages as ours: the clean-up removes no other
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 SHOWN = 200  # findings on the page; more help nobody
 
 
@@ -61,40 +59,15 @@ def write_report(inspection: Inspection, reports: str) -> str:
     Returns:
         Path of the page: ``{reports}/{run}/{stage}_{pair}.html``.
     """
-    folder = Path(reports) / file_name(inspection.run_label)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{file_name(inspection.stage)}_{inspection.pair}.html"
-    handle, unfinished = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(render(inspection))
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, path)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
-    return str(path)
-
-
-def file_name(text: str) -> str:
-    """A name without characters that mean something to a file system."""
-    return re.sub(r"[^A-Za-z0-9_+=@-]+", "-", text).strip("-")[:100] or "run"
+    folder = Path(reports) / pages.file_name(inspection.run_label)
+    path = folder / f"{pages.file_name(inspection.stage)}_{inspection.pair}.html"
+    return str(pages.write(path, render(inspection)))
 
 
 def render(inspection: Inspection) -> str:
     """The page as text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
     findings = inspection.ordered()
-    return environment.get_template(TEMPLATE).render(
+    return pages.template(TEMPLATE).render(
         generator=GENERATOR,
         inspection=inspection,
         summary=inspection.summary(),

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from include.local.airtable.faults import Fault
 from include.local.airtable.schema import LINKS, SELECT, TEXTS, Field, Record, Table
+from include.pages import template
 
 FIRST = "Stages"  # what people look at
 LONG_TEXT = TEXTS[1]
-_TEMPLATE = "page.html.j2"
+_TEMPLATE = Path(__file__).with_name("page.html.j2")
 _ID = re.compile(r"rec[A-Za-z0-9]{14}")
 _SHOWN_LINKS = 3
 _SOONER = ("Status", "Phase (Link)", "Stage (Link)")  # columns that follow the key
@@ -67,16 +65,9 @@ def page(tables: Sequence[Table], name: str, title: str) -> str:
     fields = _in_order(table)
     rows = [Row(one.id, one.created, list(_cells(fields, one, names))) for one in records]
     used = [one for one in tables if one.records or one is table]
-    return _template().render(
+    return template(_TEMPLATE).render(
         title=title, tables=used, table=table, fields=fields, rows=rows, statuses=_statuses(table)
     )
-
-
-@cache
-def _template() -> Template:
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template(_TEMPLATE)
 
 
 def _in_order(table: Table) -> list[Field]:

@@ -273,13 +273,3 @@ def test_after_the_run_the_records_are_those_that_are_there() -> None:
     assert "Stages in AirTable: 7 -> 8" in lines
     assert "two of them, known" in report.markdown(found)
     assert "## Created: 1 stage, 4 tasks" in report.markdown(found)
-
-
-def test_files_appear_whole(tmp_path: object) -> None:
-    from pathlib import Path
-
-    folder = Path(str(tmp_path)) / "a" / "b"
-    path = report.write(folder, "plan.md", b"words")
-    report.write(folder, "plan.md", b"other words")
-    assert Path(path).read_text() == "other words"
-    assert [one.name for one in folder.iterdir()] == ["plan.md"]

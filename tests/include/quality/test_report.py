@@ -12,7 +12,7 @@ import pytest
 from include.features.catalogue import family
 from include.quality import report
 from include.quality.findings import Finding, Inspection
-from include.quality.report import file_name, render, write_report
+from include.quality.report import render, write_report
 
 FAMILY = "bollinger_idx"
 TABLE = "bollinger_idx_eurusd"
@@ -125,11 +125,3 @@ def test_a_failure_leaves_the_old_page(
         write_report(inspection, str(tmp_path))
     assert path.read_text(encoding="utf-8") == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [("../../etc", "etc"), ("a b/c", "a-b-c"), ("..", "run"), ("", "run"), ("x" * 200, "x" * 100)],
-)
-def test_a_run_label_cannot_leave_the_folder(text: str, name: str) -> None:
-    assert file_name(text) == name

@@ -1,0 +1,64 @@
+"""Pages for people: filled from templates that lie beside the code, and there as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+@cache
+def template(path: Path, **filters: Callable[[object], str]) -> Template:
+    """A Jinja template; a name it does not know is an error.
+
+    Args:
+        path: of the template. If it is one for HTML, values are escaped.
+        filters: by the name that the template gives them; ``number`` (1,234) is there already.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # DAG files are read all the time
+
+    environment = Environment(
+        loader=FileSystemLoader(path.parent),
+        autoescape=".html" in path.suffixes,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": lambda value: f"{value:,}"} | filters
+    return environment.get_template(path.name)
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    """Write a file that everybody may read; a reader sees the old one, then the new one, never half of it.
+
+    Args:
+        path: its folder is made if need be.
+        content: text goes as UTF-8.
+
+    Returns:
+        The path.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+        os.chmod(unfinished, 0o644)
+        os.replace(unfinished, path)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def file_name(text: str) -> str:
+    """A name without characters that mean something to a file system."""
+    return re.sub(r"[^A-Za-z0-9_+=@-]+", "-", text).strip("-")[:100] or "run"
