@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, sync_playwright
 
 CHROMIUM_FLAGS = (
@@ -23,6 +24,13 @@ CHROMIUM_FLAGS = (
 def chromium() -> str | None:
     """Path of the system's Chromium, or None."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+# The reason is the whole of what a person sees of a test that did not run.
+NO_BROWSER = (
+    "looks at a page in a real browser, and there is no Chromium: install the Debian package chromium"
+)
+needs_browser = pytest.mark.skipif(chromium() is None, reason=NO_BROWSER)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator
 from include.local.airtable.server import Server
 from include.plan.live import TABLES
 from tests.airtable import served
-from tests.browser.airflow_ui import browser_page, chromium
+from tests.browser.airflow_ui import browser_page, needs_browser
 
 EVIL = "<script>document.title='taken'</script>&amp;{{ 7 * 7 }}\"'"
 
@@ -57,7 +57,7 @@ def test_what_people_wrote_is_shown_as_text(server: Server) -> None:
     assert "<b>cost sheet</b>" not in page
 
 
-@pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
+@needs_browser
 def test_a_person_reads_it(server: Server) -> None:
     with browser_page() as page:
         problems: list[str] = []

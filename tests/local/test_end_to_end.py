@@ -30,7 +30,7 @@ from include.local.approval import PAUSE
 from include.local.processes import Identity, send, session_members, tail, wait_gone
 from include.local.stack import Stack
 from include.local.state import State
-from tests.browser.airflow_ui import AirflowUI, browser_page, chromium
+from tests.browser.airflow_ui import AirflowUI, browser_page, needs_browser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -262,7 +262,7 @@ def test_no_secret_is_in_a_log_an_xcom_a_template_or_a_report(stack: Stack) -> N
             assert rows[1] == 0, table
 
 
-@pytest.mark.skipif(chromium() is None, reason="no Chromium (Debian package chromium)")
+@needs_browser
 def test_the_trigger_form_builds_the_pairs_that_were_chosen(stack: Stack) -> None:
     with stack.api() as airflow, browser_page() as page:
         known = {run["dag_run_id"] for run in airflow.runs("bqx_features", ("success",))}

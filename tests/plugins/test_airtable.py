@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import traceback
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,14 @@ from include.errors import PlanRefused
 from include.local.airtable.server import BASE_ID, TOKEN, Server
 from include.local.airtable.tables import tables
 from tests.airtable import served
+from tests.aws import Service, connected
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about themselves
 
 SECRET = "bqx-ml/airtable/api-token"
 
 
-class StandIn(ThreadingHTTPServer):
+class Secrets(Service):
     """Keeps secrets as text, by name.
 
     Attributes:
@@ -34,13 +33,20 @@ class StandIn(ThreadingHTTPServer):
         asked: names, in order.
     """
 
+    content_type = "application/x-amz-json-1.1"
+
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__()
         self.secrets: dict[str, str] = {}
         self.throttled = 0
         self.asked: list[str] = []
 
-    def answer(self, name: str) -> tuple[int, dict[str, str]]:
+    def answer(self, target: str, body: str) -> tuple[int, str]:
+        assert target == "secretsmanager.GetSecretValue"
+        status, found = self._find(json.loads(body)["SecretId"])
+        return status, json.dumps(found)
+
+    def _find(self, name: str) -> tuple[int, dict[str, str]]:
         self.asked.append(name)
         if self.throttled:
             self.throttled -= 1
@@ -50,34 +56,11 @@ class StandIn(ThreadingHTTPServer):
         return 200, {"Name": name, "SecretString": self.secrets[name]}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: StandIn
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.headers["X-Amz-Target"] == "secretsmanager.GetSecretValue"
-        status, answer = self.server.answer(body["SecretId"])
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
-
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
     """Secrets that the connection aws_default leads to."""
-    server = StandIn()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http%3A%2F%2F127.0.0.1%3A{server.server_port}"
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_AWS_DEFAULT", f"aws://key:secret@/?region_name=eu-west-1&endpoint_url={endpoint}"
-    )
-    yield server
-    server.shutdown()
-    server.server_close()
+    with connected(Secrets(), monkeypatch) as secrets:
+        yield secrets
 
 
 @pytest.fixture
@@ -126,21 +109,21 @@ def test_the_limit_is_shared_and_its_row_does_not_name_the_base(
 
 @pytest.mark.parametrize("key", ["token", "api_key"])
 def test_a_secret_holds_the_token_under_either_name(
-    connect: Any, aws: StandIn, database_url: str, key: str
+    connect: Any, aws: Secrets, database_url: str, key: str
 ) -> None:
     aws.secrets[SECRET] = json.dumps({key: TOKEN, "base_id": BASE_ID, "base_name": "BQX"})
     connect(secret_name=SECRET)
     airtable_base("bqx_airtable", database_url).check()
 
 
-def test_the_token_comes_before_the_older_key(connect: Any, aws: StandIn, database_url: str) -> None:
+def test_the_token_comes_before_the_older_key(connect: Any, aws: Secrets, database_url: str) -> None:
     aws.secrets[SECRET] = json.dumps({"api_key": "keyOld", "token": TOKEN, "base_id": BASE_ID})
     connect(secret_name=SECRET)
     airtable_base("bqx_airtable", database_url).check()
 
 
 @pytest.mark.parametrize("place", ["extra", "second secret"])
-def test_the_base_may_be_named_elsewhere(connect: Any, aws: StandIn, database_url: str, place: str) -> None:
+def test_the_base_may_be_named_elsewhere(connect: Any, aws: Secrets, database_url: str, place: str) -> None:
     aws.secrets |= {SECRET: json.dumps({"token": TOKEN}), "base": json.dumps({"base_id": BASE_ID})}
     connect(
         secret_name=SECRET, **({"base_id": BASE_ID} if place == "extra" else {"base_secret_name": "base"})
@@ -148,7 +131,7 @@ def test_the_base_may_be_named_elsewhere(connect: Any, aws: StandIn, database_ur
     airtable_base("bqx_airtable", database_url).check()
 
 
-def test_a_throttled_question_is_asked_again(connect: Any, aws: StandIn, database_url: str) -> None:
+def test_a_throttled_question_is_asked_again(connect: Any, aws: Secrets, database_url: str) -> None:
     aws.secrets[SECRET] = json.dumps({"token": TOKEN, "base_id": BASE_ID})
     aws.throttled = 1
     connect(secret_name=SECRET)
@@ -170,7 +153,7 @@ def test_a_throttled_question_is_asked_again(connect: Any, aws: StandIn, databas
     ],
 )
 def test_what_a_secret_lacks_is_named_and_nothing_of_it_is_told(
-    connect: Any, aws: StandIn, database_url: str, held: str | None, told: str
+    connect: Any, aws: Secrets, database_url: str, held: str | None, told: str
 ) -> None:
     if held is not None:
         aws.secrets[SECRET] = held
@@ -233,7 +216,7 @@ def test_where_it_is(
 
 
 def test_the_token_is_in_no_log_even_at_debug(
-    connect: Any, aws: StandIn, database_url: str, caplog: pytest.LogCaptureFixture
+    connect: Any, aws: Secrets, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     canary = "patC4nary0123456789.s3cr3t"
     aws.secrets[SECRET] = json.dumps({"token": canary, "base_id": BASE_ID})

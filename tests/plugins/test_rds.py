@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
 from bqx.rds import Rds, ensure_snapshot, parse
+
+from tests.aws import Service, connected
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about themselves
 
@@ -16,7 +16,7 @@ XML = '<{0}Response xmlns="http://rds.amazonaws.com/doc/2014-10-31/"><{0}Result>
 FAULT = "<ErrorResponse><Error><Code>{}</Code><Message>no</Message></Error></ErrorResponse>"
 
 
-class StandIn(ThreadingHTTPServer):
+class Snapshots(Service):
     """Keeps snapshots; each becomes available when it was asked for the second time.
 
     Attributes:
@@ -24,12 +24,16 @@ class StandIn(ThreadingHTTPServer):
         created: names in the order of creation.
     """
 
+    content_type = "text/xml"
+
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__()
         self.snapshots: dict[tuple[str, str], int] = {}
         self.created: list[str] = []
 
-    def answer(self, action: str, form: dict[str, str]) -> tuple[int, str]:
+    def answer(self, target: str, body: str) -> tuple[int, str]:
+        form = {key: values[0] for key, values in parse_qs(body).items()}
+        action = form["Action"]
         kind = "DBCluster" if "Cluster" in action else "DB"
         name = form.get(f"{kind}SnapshotIdentifier", "")
         if action.startswith("Create"):
@@ -48,35 +52,12 @@ class StandIn(ThreadingHTTPServer):
         return 200, XML.format(action, f"<{kind}Snapshots>{one}</{kind}Snapshots>")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: StandIn
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = {key: values[0] for key, values in parse_qs(body).items()}
-        status, text = self.server.answer(form["Action"], form)
-        self.send_response(status)
-        self.send_header("Content-Type", "text/xml")
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_arguments: object) -> None:
-        """Silence."""
-
-
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Snapshots]:
     """A stand-in that the connection aws_default leads to, and no waiting between questions."""
-    server = StandIn()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http%3A%2F%2F127.0.0.1%3A{server.server_port}"
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_AWS_DEFAULT", f"aws://key:secret@/?region_name=eu-west-1&endpoint_url={endpoint}"
-    )
     monkeypatch.setattr("botocore.waiter.time.sleep", lambda _seconds: None)
-    yield server
-    server.shutdown()
-    server.server_close()
+    with connected(Snapshots(), monkeypatch) as snapshots:
+        yield snapshots
 
 
 @pytest.mark.parametrize(
@@ -95,7 +76,7 @@ def test_what_a_host_name_says(host: str, found: Rds | None) -> None:
 
 
 @pytest.mark.parametrize("kind", ["instance", "cluster"])
-def test_a_snapshot_is_made_once_and_waited_for(aws: StandIn, kind: str) -> None:
+def test_a_snapshot_is_made_once_and_waited_for(aws: Snapshots, kind: str) -> None:
     database = Rds(kind, "main", "eu-west-1")
     name = ensure_snapshot(database, "bqx-before-manual__2026-11-22T15:58:53+00:00")
     assert name == "bqx-before-manual-2026-11-22t15-58-53-00-00"

@@ -32,10 +32,8 @@ OWN_PRICES = tuple(
 )  # families of one pair's prices
 HISTORY = 3000  # bars in front of the month: the seed of every recursion has decayed
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.skipif(URL is None, reason="no database: source the env file of a finished `make run`"),
-]
+NO_TABLES = "looks at what `make run` built: let one finish, then `source .local/env` and run this again"
+pytestmark = [pytest.mark.soak, pytest.mark.skipif(URL is None, reason=NO_TABLES)]
 
 
 def expected(symbols: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

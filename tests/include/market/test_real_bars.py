@@ -20,11 +20,12 @@ from include.pairs import PAIRS, usd_legs
 DATA = Path(os.environ.get("BQX_REAL_DATA", Path(__file__).parents[4] / "shared/data/fx_m1"))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
+NO_BARS = (
+    f"reads recorded bars, which the project does not carry: let BQX_REAL_DATA name their folder, not {DATA}"
+)
 pytestmark = [
     pytest.mark.real_data,
-    pytest.mark.skipif(
-        not (DATA / "README.md").is_file(), reason=f"no recorded bars in BQX_REAL_DATA ({DATA})"
-    ),
+    pytest.mark.skipif(not (DATA / "README.md").is_file(), reason=NO_BARS),
 ]
 
 

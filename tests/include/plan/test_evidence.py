@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from include.errors import PlanRefused, QualityError
@@ -26,7 +25,7 @@ from include.quality.gate import check_stage
 from include.storage.build import build
 from include.storage.chunks import read_chunk
 from include.storage.connection import connect
-from tests.include.quality.samples import copy_of
+from tests.include.quality.samples import change, copy_of
 from tests.include.storage.samples import sample_bars, store
 
 PAIRS = ("eurusd", "gbpusd")
@@ -60,12 +59,6 @@ def template(postgres: Postgres, reports: Path) -> Iterator[str]:
 def url(postgres: Postgres, template: str) -> Iterator[str]:
     with copy_of(postgres, template, f"{template}_{next(_number)}") as url:
         yield url
-
-
-def change(url: str, *statements: str) -> None:
-    with psycopg.connect(url) as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def proof(url: str, reports: Path, kind: str, families: tuple[str, ...] = FAMILIES) -> Proof:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from psycopg import sql
 
 from include.features.bars import Bars
@@ -34,6 +35,13 @@ def copy_of(postgres: Postgres, template: str, name: str) -> Iterator[str]:
         )
     yield postgres.url(name)
     _drop(postgres, name)
+
+
+def change(url: str, *statements: str) -> None:
+    """Do something to a database that none of ours does."""
+    with psycopg.connect(url) as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 def _drop(postgres: Postgres, name: str) -> None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
 
 from include.errors import BadParameter, QualityError
@@ -21,7 +20,7 @@ from include.pairs import USD_MAJORS
 from include.quality.gate import check_stage
 from include.storage.build import build
 from include.storage.shared import build_shared
-from tests.include.quality.samples import PAIR, built, copy_of
+from tests.include.quality.samples import PAIR, built, change, copy_of
 from tests.include.storage.samples import sample_bars, store
 
 FAMILIES = ("bollinger_idx", "statistics_bqx")
@@ -40,12 +39,6 @@ def template(postgres: Postgres) -> Iterator[str]:
 def url(postgres: Postgres, template: str) -> Iterator[str]:
     with copy_of(postgres, template, f"{template}_{next(_number)}") as url:
         yield url
-
-
-def change(url: str, *statements: str) -> None:
-    with psycopg.connect(url) as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def check(
