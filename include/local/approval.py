@@ -29,7 +29,7 @@ class Approver:
 
     def __init__(self, airflow: Airflow, console: Console, pause: float = PAUSE) -> None:
         self._airflow, self._console, self._pause = airflow, console, pause
-        self._answered: set[tuple[str, str, int]] = set()
+        self._answered: set[tuple[str, str, str, int]] = set()
 
     def look_at(self, task: dict[str, Any]) -> None:
         """Answer if this task instance waits for a person.
@@ -37,7 +37,7 @@ class Approver:
         Args:
             task: a task instance of Airflow's REST API.
         """
-        key = (task["dag_run_id"], task["task_id"], task["try_number"])
+        key = (task["dag_id"], task["dag_run_id"], task["task_id"], task["try_number"])
         if task["state"] != WAITING or key in self._answered:
             return
         asked = self._airflow.question(task)

@@ -51,10 +51,17 @@ class Beside:
         """Wait until it is done.
 
         Raises:
-            BqxError: it failed; carries the end of its log.
+            BqxError: it failed or takes too long; carries the end of its log.
         """
-        if self._child.wait(timeout=DEADLINE):
-            raise BqxError(f"{self._log.stem} failed. The end of {self._log}:\n{tail(self._log)}")
+        try:
+            code = self._child.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired as error:
+            raise self._problem(f"is not done after {DEADLINE:.0f} s") from error
+        if code:
+            raise self._problem("failed")
+
+    def _problem(self, what: str) -> BqxError:
+        return BqxError(f"{self._log.stem} {what}. The end of {self._log}:\n{tail(self._log)}")
 
 
 class Market(Beside):

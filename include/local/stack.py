@@ -27,6 +27,7 @@ from include.local.state import State
 DATABASE = "bqx"
 METADATA = "airflow"
 FIRST_PORT, LAST_PORT = 8080, 8179
+MIGRATING = 300.0  # seconds that making Airflow's tables may take
 PATIENCE = 180.0  # seconds until the components must be healthy
 GRACE = 8.0  # seconds a component may take to end
 HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
@@ -183,13 +184,23 @@ class Stack:
             return
         self.say("Creating Airflow's metadata tables")
         log = self.state.logs / "migrate.log"
-        with log.open("w") as stream:
-            command = [sys.executable, "-m", "airflow", "db", "migrate"]
-            code = subprocess.run(
-                command, stdout=stream, stderr=stream, env=variables, cwd=self.root, timeout=300
-            ).returncode
-        if code:
-            raise BqxError(f"Airflow's metadata tables could not be made. The end of {log}:\n{tail(log)}")
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        try:
+            with log.open("w") as stream:
+                subprocess.run(
+                    command,
+                    stdout=stream,
+                    stderr=stream,
+                    env=variables,
+                    cwd=self.root,
+                    timeout=MIGRATING,
+                    check=True,
+                )
+        except subprocess.SubprocessError as error:
+            why = type(error).__name__
+            raise BqxError(
+                f"Airflow's metadata tables could not be made ({why}). The end of {log}:\n{tail(log)}"
+            ) from error
         done.write_text(version)
 
     def _settings(self, port: int) -> dict[str, str]:
@@ -205,10 +216,12 @@ class Stack:
         """Hash of what a running stack does not take up by itself: settings, plugins, the stand-ins' code."""
         digest = hashlib.sha256(json.dumps(self._settings(port), sort_keys=True).encode())
         digest.update(importlib.metadata.version("apache-airflow").encode())
-        packages = [service.module.replace(".", "/") for service in services.SERVICES]
-        for folder in ("plugins", *packages):
-            for path in sorted((self.root / folder).rglob("*.py")):
-                digest.update(path.read_bytes())
+        stand_ins = [service.module.replace(".", "/") for service in services.SERVICES]
+        shared = ["include/local/stand_in.py", "include/pages.py"]
+        for source in (self.root / "plugins", *(ROOT / name for name in (*stand_ins, *shared))):
+            for path in sorted([source, *source.rglob("*")]):
+                if path.suffix in (".py", ".j2") and path.is_file():
+                    digest.update(path.read_bytes())
         return digest.hexdigest()
 
     def _choose_port(self, wanted: int | None) -> int:

@@ -35,8 +35,8 @@ def failed_in_group(group: str, mapped_over: list[str]) -> dict[str, list[str]]:
     return {value: sorted(tasks) for value, tasks in failed.items()}
 
 
-def recent_runs(url: str, dag_ids: Iterable[str], most: int = 5) -> dict[str, list[dict[str, Any]]]:
-    """The newest runs of some DAGs and the state of every task in them, as Airflow knows them.
+def recent_runs(url: str, dag_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """The newest `outbox.RECENT` runs of each DAG and the state of every task in them, as Airflow knows them.
 
     Airflow tells a task which runs there are, but not in which order: when a run was due is taken from
     its events. A run without any event, all of them lost, is asked for once and then has one.
@@ -44,7 +44,6 @@ def recent_runs(url: str, dag_ids: Iterable[str], most: int = 5) -> dict[str, li
     Args:
         url: libpq connection string of the database with the outbox.
         dag_ids: the DAGs; one that does not exist has no runs.
-        most: runs of each DAG.
 
     Returns:
         Newest run first, by DAG; see ``include.plan.runs.AirflowRun``.
@@ -58,7 +57,7 @@ def recent_runs(url: str, dag_ids: Iterable[str], most: int = 5) -> dict[str, li
         # Tasks that are not mapped are enough to see the runs: one question for all of them.
         there = task.get_task_states(dag_id=dag_id, map_index=-1)
         due = {run: known.get(dag_id, {}).get(run) or _introduced(url, dag_id, run) for run in there}
-        newest = sorted(due, key=lambda run: (due[run], run), reverse=True)[:most]
+        newest = sorted(due, key=lambda run: (due[run], run), reverse=True)[: outbox.RECENT]
         states = task.get_task_states(dag_id=dag_id, run_ids=newest) if newest else {}
         found[dag_id] = [
             {"run_id": run, "run_at": due[run], "tasks": dict(states.get(run, {}))} for run in newest

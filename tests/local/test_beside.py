@@ -26,6 +26,14 @@ def test_a_failure_carries_the_end_of_its_log(tmp_path: Path) -> None:
         work.wait()
 
 
+def test_work_that_takes_too_long_is_said_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.local.beside.DEADLINE", 0.1)
+    work = Beside("http.server", ("0", "--bind", "127.0.0.1"), tmp_path / "work.log", {})
+    with work, pytest.raises(BqxError, match="work is not done after 0 s"):
+        work.wait()
+    assert work._child.poll() is not None
+
+
 def test_what_is_not_waited_for_is_ended(tmp_path: Path) -> None:
     with Beside("http.server", ("0", "--bind", "127.0.0.1"), tmp_path / "work.log", {}) as work:
         assert work._child.poll() is None

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -198,6 +199,16 @@ def test_ranges(s3: Any, asked: str, begin: int, end: int) -> None:
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 206
 
 
+@pytest.mark.parametrize("asked", ["items=0-1", "bytes=0-1,5-6", "bytes=-"])
+@pytest.mark.parametrize("body", [b"", b"12345678"])
+def test_what_is_no_range_is_ignored(s3: Any, asked: str, body: bytes) -> None:
+    put(s3, "a", body)
+    answer = s3.get_object(Bucket=BUCKET, Key="a", Range=asked)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert "ContentRange" not in answer
+    assert answer["Body"].read() == body
+
+
 def test_a_range_behind_the_end(s3: Any) -> None:
     put(s3, "a", b"123")
     with refused("InvalidRange", 416):
@@ -268,7 +279,10 @@ def test_multipart_uploads_by_hand(s3: Any) -> None:
     upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
     small = s3.upload_part(**upload, PartNumber=1, Body=b"small")["ETag"]
     last = s3.upload_part(**upload, PartNumber=2, Body=b"last")["ETag"]
-    assert [one["Key"] for one in s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == ["a"]
+    others = {key: s3.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"] for key in "dcbe"}
+    assert [one["Key"] for one in s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == list("abcde")
+    for key, other in others.items():
+        s3.abort_multipart_upload(Bucket=BUCKET, Key=key, UploadId=other)
     assert [one["PartNumber"] for one in s3.list_parts(**upload)["Parts"]] == [1, 2]
 
     def complete(*parts: tuple[int, str], **more: Any) -> None:
@@ -544,3 +558,15 @@ def test_the_amazon_provider_works_with_it(
     assert hook.list_keys(BUCKET) == ["c/large"]
     hook.delete_bucket(BUCKET, force_delete=True)
     assert hook.check_for_bucket(BUCKET) is False
+
+
+def test_a_request_that_nobody_understands_is_answered_and_logged(
+    s3: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = urlsplit(s3.meta.endpoint_url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    connection.request("GET", f"/{BUCKET}/a", headers={"Content-Length": "many"})
+    answer = connection.getresponse()
+    assert (answer.status, b"InternalError" in answer.read()) == (500, True)
+    connection.close()
+    assert keys(s3) == []

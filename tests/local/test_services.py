@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -231,16 +230,19 @@ def test_without_a_free_port_it_says_so(stack: Stack, monkeypatch: pytest.Monkey
         stack.start()
 
 
-def test_changed_code_of_a_stand_in_needs_a_new_start(stack: Stack, tmp_path: Path) -> None:
-    code = tmp_path / "bundle" / "include" / "local" / "s3"
-    code.mkdir(parents=True)
-    (code / "server.py").write_text("a = 1\n")
-    changed = dataclasses.replace(stack, root=tmp_path / "bundle")
-    changed.__dict__["postgres"] = stack.postgres
-    assert changed.start()
-    assert not changed.start()
-    (code / "server.py").write_text("a = 2\n")
-    assert changed.start()
+@pytest.mark.parametrize("file", ["local/s3/server.py", "local/airtable/page.html.j2", "local/stand_in.py"])
+def test_changed_code_of_a_stand_in_needs_a_new_start(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    code = tmp_path / "bundle" / "include" / file
+    code.parent.mkdir(parents=True)
+    code.write_text("1")
+    assert stack.start()
+    monkeypatch.setattr("include.local.stack.ROOT", tmp_path / "bundle")
+    assert stack.start()
+    assert not stack.start()
+    code.write_text("2")
+    assert stack.start()
 
 
 def test_a_record_of_a_stack_without_stand_ins_is_understood(stack: Stack) -> None:

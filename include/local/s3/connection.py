@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
@@ -29,9 +30,9 @@ class Connection(BaseHTTPRequestHandler, ABC):
         self.bucket, _, self.key = unquote(url.path).removeprefix("/").partition("/")
         self.query = {name: values[0] for name, values in parse_qs(url.query, True).items()}
         self.request_id = secrets.token_hex(8).upper()
-        self.body = Body(cast(BinaryIO, self.rfile), self.headers)
         self._begun = False
         try:
+            self.body = Body(cast(BinaryIO, self.rfile), self.headers)
             self._authorize()
             self._operation()()
             self.body.drain()
@@ -40,6 +41,10 @@ class Connection(BaseHTTPRequestHandler, ABC):
         except (ConnectionError, TimeoutError):
             raise  # nobody listens any more
         except OSError as error:
+            self._refuse(Fault("InternalError", f"{type(error).__name__}: {error}"))
+        except Exception as error:
+            traceback.print_exc()  # ours, not the client's; who knows what was read of the body
+            self.close_connection = True
             self._refuse(Fault("InternalError", f"{type(error).__name__}: {error}"))
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
@@ -67,7 +72,8 @@ class Connection(BaseHTTPRequestHandler, ABC):
             self.close_connection = True
             return
         try:
-            self.body.drain()
+            if not self.close_connection:
+                self.body.drain()
         except (Fault, OSError):
             self.close_connection = True
         text = b"" if fault.status == 304 else xml.error(fault, f"/{self.bucket}/{self.key}", self.request_id)

@@ -181,13 +181,13 @@ class Handler(Connection):
         entry, stream = self.server.objects.open(self.bucket, self.key)
         with stream:
             self._check_conditions(entry)
-            begin, end = _span(self.headers.get("Range"), entry.size)
+            span = _span(self.headers.get("Range"), entry.size)
+            begin, end = span or (0, entry.size)
             headers = self._described(entry)
-            whole = end - begin == entry.size and "Range" not in self.headers
-            if not whole:
+            if span:
                 headers = {name: value for name, value in headers.items() if "checksum" not in name}
                 headers["Content-Range"] = f"bytes {begin}-{end - 1}/{entry.size}"
-            self._begin(200 if whole else 206, end - begin, headers)
+            self._begin(206 if span else 200, end - begin, headers)
             if self.command == "GET" and end > begin:
                 self.connection.sendfile(stream, begin, end - begin)
 
@@ -325,11 +325,11 @@ ROUTES = (
 )
 
 
-def _span(asked: str | None, size: int) -> tuple[int, int]:
-    """First byte and the one after the last of a Range header; what is no range of bytes is ignored."""
+def _span(asked: str | None, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last of a Range header; None for what is no range of bytes."""
     match = _RANGE.fullmatch(asked or "")
     if match is None or match[0] == "bytes=-":
-        return 0, size
+        return None
     first, last = match[1], match[2]
     begin = int(first) if first else max(0, size - int(last))
     end = min(int(last) + 1, size) if first and last else size

@@ -71,7 +71,7 @@ class Uploads:
     def list(self, bucket: str) -> list[Upload]:
         """The uploads of a bucket, by key."""
         folders = (self._objects.bucket(bucket) / "uploads").glob("*")
-        return sorted(self._read(folder) for folder in folders)
+        return sorted(map(self._read, folders), key=lambda upload: (upload.key, upload.id))
 
     def get(self, bucket: str, key: str, name: str) -> Upload:
         """One upload."""

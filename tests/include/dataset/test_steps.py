@@ -159,7 +159,9 @@ def test_the_gaps_are_empty_and_the_same_for_all_pairs(world: World) -> None:
 
 def test_scalers_follow_from_the_training_files_alone(world: World) -> None:
     manifest = open_manifest(world.store, "one")
-    for pair, told in document(world, "scalers").items():
+    scalers = document(world, "scalers")
+    assert set(scalers) == set(PAIRS)
+    for pair, told in scalers.items():
         table = read_split(world.store, manifest, pair, "train", manifest.columns_selected)
         columns = {name: table[name].to_numpy().astype(np.float64) for name in table.column_names}
         fitted = transform.fit(columns, np.ones(len(table), np.bool_))

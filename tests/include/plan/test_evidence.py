@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -31,7 +30,6 @@ from tests.include.storage.samples import sample_bars, store
 PAIRS = ("eurusd", "gbpusd")
 FAMILIES = ("statistics_bqx",)
 TABLE = "statistics_bqx_eurusd"
-_number = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def template(postgres: Postgres, reports: Path) -> Iterator[str]:
 
 @pytest.fixture
 def url(postgres: Postgres, template: str) -> Iterator[str]:
-    with copy_of(postgres, template, f"{template}_{next(_number)}") as url:
+    with copy_of(postgres, template) as url:
         yield url
 
 

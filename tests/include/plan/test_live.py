@@ -23,6 +23,7 @@ def test_an_analysis_survives_json() -> None:
     )
     analysis = analyse(plan, base)
     assert len(analysis.gaps) == 4
+    assert len(analysis.changes) == 2
     assert all(change.links and change.blocks for change in analysis.changes)
     assert "Words" not in analysis.to_json(), "what people wrote is not carried along"
     assert Analysis.from_json(analysis.to_json()) == analysis

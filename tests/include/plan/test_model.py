@@ -142,7 +142,10 @@ def test_plan_record(items: dict[str, Item]) -> None:
 
 
 def test_links_lead_to_records_of_the_plan(items: dict[str, Item]) -> None:
+    links = {"Plans": set(), "Phases": {"Plan (Link)"}, "Stages": {"Phase (Link)", "Plan (Link)"}}
+    links["Tasks"] = {"Stage (Link)", "Plan (Link)"}
     for item in items.values():
+        assert set(item.links) == links[item.table], item.key
         for table, key in item.links.values():
             assert items[key].table == table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from include.storage.build import build
 from tests.include.storage.samples import store
 
 PAIR = "eurusd"
+_number = itertools.count()
 
 
 @contextmanager
@@ -27,8 +29,9 @@ def built(postgres: Postgres, name: str, bars: Bars, families: tuple[str, ...]) 
 
 
 @contextmanager
-def copy_of(postgres: Postgres, template: str, name: str) -> Iterator[str]:
+def copy_of(postgres: Postgres, template: str) -> Iterator[str]:
     """A copy of a database; yields its URL."""
+    name = f"{template}_{next(_number)}"
     with postgres.connect() as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +25,6 @@ from tests.include.storage.samples import sample_bars, store
 FAMILIES = ("bollinger_idx", "statistics_bqx")
 COLUMNS = [column for name in FAMILIES for column in family(name).columns]
 BARS = sample_bars(days_around=1, months=2)
-_number = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def template(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def url(postgres: Postgres, template: str) -> Iterator[str]:
-    with copy_of(postgres, template, f"{template}_{next(_number)}") as url:
+    with copy_of(postgres, template) as url:
         yield url
 
 
