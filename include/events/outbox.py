@@ -1,7 +1,8 @@
 """The outbox: callbacks add what happened in one statement, the sync of the plan takes it from there.
 
 An event is never the truth, it only tells sooner what Airflow and the tables say as well. So it may be
-lost, doubled or out of order; it is marked only when the plan knows it, and read again until then.
+lost, doubled or out of order. Every sync reads the events of the newest runs of each DAG, marked or not, and
+no older ones. The mark, `drained_at`, says that the plan knows an event: only then may it be forgotten.
 """
 
 from __future__ import annotations

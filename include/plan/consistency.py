@@ -11,20 +11,19 @@ from typing import Any
 
 from include.plan import blocks, encode
 from include.plan.arithmetic import Check
-from include.plan.differences import PARENTS
+from include.plan.differences import PARENTS, Analysis
 from include.plan.gaps import analyse
 from include.plan.live import Change, Record, Snapshot
 from include.plan.model import Item, Plan
 
+TWICE = "8 Keys of the plan that are there more than once"
 _SHOWN = 5
 
 
 def check(plan: Plan, snapshot: Snapshot) -> tuple[Check, ...]:
-    """Links, keys and what a further run would write; records that a person left out do not count."""
+    """Links, keys and what a further run would write; records that are left alone do not count."""
     analysis = analyse(plan, snapshot)
-    left = {
-        (gap.table, gap.key) for gap in analysis.gaps if gap.kind in ("missing", "duplicate") and gap.note
-    }
+    left = _left(plan, analysis)
     parents = [
         _parents(
             plan, snapshot, table, [i for i in plan.items if i.table == table and (table, i.key) not in left]
@@ -40,9 +39,24 @@ def check(plan: Plan, snapshot: Snapshot) -> tuple[Check, ...]:
     writes = [f"{change.action} {change.key}" for change in analysis.changes]
     return (
         *parents,
-        _none("8 Keys of the plan that are there more than once", twice),
+        _none(TWICE, twice),
         _none("8 Changes that a further run would write", writes),
     )
+
+
+def _left(plan: Plan, analysis: Analysis) -> set[tuple[str, str]]:
+    """Wanted records that are not carried out on purpose: their links are none of our business.
+
+    A gap with a note is one that is not closed. Only those count that leave the whole record alone, or its
+    parent: a record whose text is damaged still has to be linked. Keys that nobody wants do no harm here.
+    """
+    ignored = {address for address, decision in plan.decisions.items() if decision.action == "ignore"}
+    whole = ("missing", "duplicate", "collision")
+    return ignored | {
+        (gap.table, gap.key)
+        for gap in analysis.gaps
+        if gap.note and (gap.kind in whole or gap.field == PARENTS.get(gap.table, ("", ""))[0])
+    }
 
 
 def projected(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:

@@ -16,7 +16,7 @@ from include.plan.live import TABLES, Block, Change, Record, Snapshot
 from include.plan.model import Item, Plan
 from include.plan.others import others
 
-__all__ = ["KINDS", "Analysis", "Gap", "Kind", "analyse", "number_of"]
+__all__ = ["KINDS", "Analysis", "Gap", "Kind", "analyse", "number_of", "other_meaning"]
 
 Address = tuple[str, str]  # (table, key)
 
@@ -123,7 +123,7 @@ class _Comparison:
 
     def _present(self, item: Item, record: Record) -> None:
         decision = self._decision(item.table, item.key)
-        if other := _other_meaning(item, record):
+        if other := other_meaning(item, record):
             note = decision or "left alone: its Task ID is used for something else"
             ids = (record.id,)
             self.gaps.append(
@@ -185,7 +185,7 @@ class _Comparison:
         return f"{decision.action}, as decided: {decision.reason}"
 
 
-def _other_meaning(item: Item, record: Record) -> str:
+def other_meaning(item: Item, record: Record) -> str:
     """The Task Name of a record that uses our Task ID for something else.
 
     A record that carries a managed block is ours, whatever it is called by now.

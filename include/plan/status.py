@@ -139,6 +139,19 @@ def understood(value: object) -> str:
     return next((status for status, names in SPELLINGS.items() if text in map(str.casefold, names)), "")
 
 
+def replaces(wanted: str, live: object) -> bool:
+    """Whether a status is written over the live one. What a person set stays until there is evidence.
+
+    A status that is not known here, such as ``Blocked``, says something too: only done replaces it.
+    """
+    known = understood(live)
+    if known == DEFERRED or (not known and str(live or "").strip()):
+        return wanted == DONE
+    if wanted == OPEN:
+        return known in (DONE, "")
+    return wanted != known
+
+
 def duration(seconds: float) -> str:
     """A time for people: ``3 min 12 s``."""
     minutes, rest = divmod(round(seconds), 60)

@@ -18,6 +18,7 @@ from include.pairs import PAIRS
 from include.plan import blocks, model, status
 from include.plan.apply import Writable, apply
 from include.plan.evidence import gather
+from include.plan.gaps import other_meaning
 from include.plan.live import LONG_TEXT, Block, Change, Record, Snapshot, Table
 from include.plan.model import Item, Plan
 from include.plan.runs import AirflowStates, works
@@ -72,7 +73,7 @@ def sync(
     Raises:
         AirtableUnavailable: AirTable does not answer; the events stay, the next sync catches up.
         PlanRefused: no access, or a status has no option in the base.
-        PlanFailed: some records could not be written; the others were.
+        PlanFailed: some records could not be written; the others were. The events stay.
     """
     plan = model.load() if plan is None else plan
     with connect(url) as connection:
@@ -85,14 +86,14 @@ def sync(
     standings = status.standings(plan.items, proofs, done, _by_hand(snapshot))
     found = compare(plan, standings, snapshot, now or datetime.now(UTC))
     applied = apply(base, found.changes, snapshot)
-    with connect(url) as connection:
-        drained = outbox.mark_drained(connection, waiting)
-        outbox.forget(connection)
-    if applied.failed:
+    if applied.failed:  # the plan does not know the events yet: they stay as they are
         told = "; ".join(
             f"{change.table} {change.key}: {reason}" for change, reason in applied.failed[:_NAMED]
         )
         raise PlanFailed(f"{len(applied.failed)} records of the plan could not be written. {told}")
+    with connect(url) as connection:
+        drained = outbox.mark_drained(connection, waiting)
+        outbox.forget(connection)
     return {
         "drained": drained,
         "changed": len(applied.updated),
@@ -133,14 +134,28 @@ def compare(
         records = by_key[standing.table].get(standing.key, ())
         try:
             record = _only(records, items[address])
-            fields = _status(standing, record, table) if record else {}
-            managed = _text(standing, record, table, now) if record else {}
-        except (_Unclear, blocks.Damaged) as problem:
+        except _Unclear as problem:
             found.left_alone.append(f"{standing.table} {standing.key}: {problem}")
             continue
-        if record and (fields or managed):
-            found.changes.append(Change("update", *address, record.id, fields, blocks=managed))
+        if record:
+            _compare(standing, record, table, now, found)
     return found
+
+
+def _compare(
+    standing: status.Standing, record: Record, table: Table, now: datetime, found: Comparison
+) -> None:
+    """What of one record is not as it stands. A damaged text is left alone, its status is not."""
+    fields, managed = _status(standing, record, table), {}
+    try:
+        managed = _text(standing, record, table, now)
+    except blocks.Damaged as damage:
+        name = TEXT_FIELD[table.name]
+        found.left_alone.append(f"{standing.table} {standing.key}: {name}: {damage}")
+    if fields or managed:
+        found.changes.append(
+            Change("update", standing.table, standing.key, record.id, fields, blocks=managed)
+        )
 
 
 def summary(drained: int, updated: Sequence[Change], left_alone: Sequence[str]) -> str:
@@ -180,16 +195,15 @@ def _only(records: Sequence[Record], item: Item) -> Record | None:
     if len(records) > 1:
         ids = ", ".join(record.id for record in records)
         raise _Unclear(f"its key is there {len(records)} times ({ids}); keep one")
-    name, wanted = records[0].fields.get("Task Name"), item.fields.get("Task Name")
-    if wanted is not None and name not in (None, "", wanted):
-        raise _Unclear(f"the record is about something else, {name!r}; see the report of bqx_plan")
+    if other := other_meaning(item, records[0]):
+        raise _Unclear(f"the record is about something else, {other!r}; see the report of bqx_plan")
     return records[0]
 
 
 def _status(standing: status.Standing, record: Record, table: Table) -> dict[str, Any]:
     """The status, where it is not the one there."""
     live = record.fields.get(STATUS)
-    if STATUS in table.fields and _moves(standing.status, status.understood(live)):
+    if STATUS in table.fields and status.replaces(standing.status, live):
         return {STATUS: status.spelled(standing.status, table.name, table.fields[STATUS])}
     return {}
 
@@ -204,15 +218,6 @@ def _text(standing: status.Standing, record: Record, table: Table, now: datetime
     if not told or (known is not None and status.without_time(known) == wanted):
         return {}
     return {name: Block(blocks.STATUS, status.with_time(wanted, now))}
-
-
-def _moves(wanted: str, live: str) -> bool:
-    """Whether the status is written. What a person began or put off by hand stays until there is evidence."""
-    if wanted == status.OPEN:
-        return live in (status.DONE, "")
-    if live == status.DEFERRED:
-        return wanted == status.DONE
-    return wanted != live
 
 
 def _by_hand(snapshot: Snapshot) -> Mapping[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from include.plan import consistency
 from include.plan.gaps import analyse
 from include.plan.live import Snapshot
@@ -66,3 +68,54 @@ def test_a_second_link_is_one_too_many() -> None:
     both = [worlds.record(base, "Stages", key).id for key in (STAGE, "1.1 - Build 0")]
     base = worlds.edit(base, "Tasks", worlds.record(base, "Tasks", TASK).id, {"Stage (Link)": both})
     assert off(base)["8 Tasks of the plan linked to exactly one of Stages"] == TASK
+
+
+IGNORE = Decision("ignore", "known")
+
+
+def unclear(base: Snapshot, plan: worlds.Plan) -> None:
+    """A base with something left alone: its checks hold, and the others are carried out."""
+    base = worlds.remove(base, "Tasks", "TSK-1.1.1")
+    changes = analyse(plan, base).changes
+    assert [change.key for change in changes] == ["TSK-1.1.1"]
+    assert off(consistency.projected(base, changes), plan) == {}
+    assert off(worlds.apply(base, changes), plan) == {}
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_task_id_used_for_something_else_stops_nothing(decided: bool) -> None:
+    plan = worlds.plan(decisions={("Tasks", TASK): IGNORE} if decided else None)
+    base = worlds.fulfilled(plan)
+    theirs = {"Task Name": "Validate suite", "Description": "Theirs", "Stage (Link)": None}
+    base = worlds.edit(base, "Tasks", worlds.record(base, "Tasks", TASK).id, theirs)
+    assert bool(analyse(plan, base).blocking) is not decided, "the run tells of it at its end"
+    unclear(base, plan)
+
+
+def test_a_record_to_ignore_may_be_linked_to_anything() -> None:
+    plan = worlds.plan(decisions={("Tasks", TASK): IGNORE, ("Stages", STAGE): IGNORE})
+    base = worlds.fulfilled(plan)
+    base = worlds.edit(base, "Tasks", worlds.record(base, "Tasks", TASK).id, {"Stage (Link)": None})
+    base = worlds.edit(base, "Stages", worlds.record(base, "Stages", STAGE).id, {"Phase (Link)": None})
+    unclear(base, plan)
+
+
+@pytest.mark.parametrize("astray", [True, False])
+def test_a_link_that_waits_for_its_parent_stops_nothing(astray: bool) -> None:
+    plan = worlds.plan(decisions={("Stages", STAGE): IGNORE})
+    base = worlds.fulfilled(plan)
+    other = worlds.record(base, "Stages", "1.1 - Build 0").id
+    base = worlds.add(base, "Stages", worlds.record(base, "Stages", STAGE).fields, "recTwin")
+    task = worlds.record(base, "Tasks", TASK)
+    base = worlds.edit(base, "Tasks", task.id, {"Stage (Link)": None if astray else [other]})
+    kind = "orphan" if astray else "outdated"
+    assert [(gap.kind, gap.key) for gap in analyse(plan, base).gaps if gap.table == "Tasks"] == [(kind, TASK)]
+    unclear(base, plan)
+
+
+def test_what_is_left_alone_does_not_hide_the_others() -> None:
+    plan = worlds.plan(decisions={("Tasks", TASK): IGNORE})
+    base = worlds.fulfilled(plan)
+    for key in (TASK, "TSK-2.2.2"):
+        base = worlds.edit(base, "Tasks", worlds.record(base, "Tasks", key).id, {"Stage (Link)": None})
+    assert off(base, plan)["8 Tasks of the plan linked to exactly one of Stages"] == "TSK-2.2.2"

@@ -9,7 +9,7 @@ import pytest
 
 from include.errors import PlanRefused
 from include.plan import blocks
-from include.plan.gaps import Gap, analyse, number_of
+from include.plan.gaps import Gap, analyse, number_of, other_meaning
 from include.plan.live import Block, Snapshot
 from include.plan.model import Decision, Plan
 from tests.include.plan import worlds
@@ -221,6 +221,24 @@ def test_a_task_that_carries_our_block_or_no_name_is_ours() -> None:
     assert {gap.kind for gap in analysis.gaps} == {"outdated"}
     assert len(analysis.changes) == 3
     assert analyse(plan, worlds.apply(base, analysis.changes)).gaps == ()
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        ({"Task Name": "Renamed"}, ""),
+        ({"Task Name": "Renamed", "Description": "[bqx:plan] cut"}, ""),
+        ({"Task Name": " STEP 1 of 2.2 ", "Description": None}, ""),
+        ({"Task Name": None, "Description": None}, ""),
+        ({"Task Name": "Validate suite", "Description": "Theirs"}, "Validate suite"),
+    ],
+)
+def test_whose_a_task_is(edits: dict[str, Any], expected: str) -> None:
+    plan = worlds.plan()
+    base = worlds.fulfilled(plan)
+    base = worlds.edit(base, "Tasks", worlds.record(base, "Tasks", TASK).id, edits)
+    (item,) = [one for one in plan.items if one.key == TASK]
+    assert other_meaning(item, worlds.record(base, "Tasks", TASK)) == expected
 
 
 def test_a_task_with_a_damaged_block_is_ours_too() -> None:

@@ -135,6 +135,23 @@ def test_words_are_those_of_the_live_field(options: tuple[str, ...], expected: l
     assert [status.understood(one) for one in expected] == [OPEN, IN_PROGRESS, DONE]
 
 
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        ("Blocked", {"todo": False, "in_progress": False, "done": True}),
+        ("On Hold", {"todo": False, "in_progress": False, "done": True}),
+        ("Deferred", {"todo": False, "in_progress": False, "done": True}),
+        ("In Progress", {"todo": False, "in_progress": False, "done": True}),
+        ("Done", {"todo": True, "in_progress": True, "done": False}),
+        ("Todo", {"todo": False, "in_progress": True, "done": True}),
+        (None, {"todo": True, "in_progress": True, "done": True}),
+        ("  ", {"todo": True, "in_progress": True, "done": True}),
+    ],
+)
+def test_what_may_replace_a_status(live: str | None, expected: dict[str, bool]) -> None:
+    assert {wanted: status.replaces(wanted, live) for wanted in expected} == expected
+
+
 def test_a_missing_option_is_refused_with_those_there_are() -> None:
     with pytest.raises(PlanRefused, match=r"Tasks\.Status has no option for 'done'.*'Todo', 'Erledigt'"):
         status.spelled(DONE, "Tasks", Field("Status", "singleSelect", ("Todo", "Erledigt")))

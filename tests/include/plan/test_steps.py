@@ -184,7 +184,7 @@ def test_an_ambiguous_record_does_not_stop_the_others_but_fails_the_run(stand: S
     copy = {"Stage ID": key, "Phase (Link)": snapshot.by_key()[key][0].fields["Phase (Link)"]}
     airtable.connect(stand.server.endpoint).table(stand.server.base_id, "Stages").create(copy)
     planned = stand.plan()
-    assert (planned["changes"], planned["decisions"]) == (77, 1)
+    assert (planned["changes"], planned["decisions"], planned["off"]) == (77, 1, [])
     assert "Needs a decision" in planned["page"]
     assert steps.apply(stand.base, stand.store, RUN)["created"] == 63
     with pytest.raises(PlanFailed, match="0 changes are left and 1 checks"):

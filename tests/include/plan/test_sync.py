@@ -17,7 +17,7 @@ from include.errors import AirtableUnavailable, PlanFailed, PlanRefused
 from include.events import outbox
 from include.events.outbox import Event
 from include.local.airtable.server import Server
-from include.plan import blocks, sync
+from include.plan import blocks, status, sync
 from include.plan.airtable import Base
 from include.plan.apply import apply
 from include.plan.evidence import Proof
@@ -25,6 +25,7 @@ from include.plan.gaps import analyse
 from include.plan.live import Change, Snapshot
 from include.plan.model import Evidence, Plan, load
 from tests.airtable import served
+from tests.include.plan import worlds
 from tests.include.plan.clients import NO_LIMIT, client
 
 NOW = datetime(2026, 11, 22, 19, 30, tzinfo=UTC)
@@ -336,6 +337,25 @@ def test_the_plan_may_be_carried_out_and_people_write_while_a_sync_compares(
     assert status_of(base, "Tasks", BACKFILL) == "Done"
 
 
+@pytest.mark.parametrize(
+    ("live", "standing", "expected"),
+    [
+        ("Blocked", status.OPEN, []),
+        ("On Hold", status.IN_PROGRESS, []),
+        ("Blocked", status.DONE, ["Done"]),
+        (None, status.OPEN, ["Todo"]),
+    ],
+)
+def test_a_status_that_only_people_know_stays_until_it_is_done(
+    live: str | None, standing: str, expected: list[str]
+) -> None:
+    plan, key = worlds.plan(), "TSK-2.2.1"
+    base = worlds.fulfilled(plan)
+    base = worlds.edit(base, "Tasks", worlds.record(base, "Tasks", key).id, {"Status": live})
+    found = sync.compare(plan, [status.Standing("Tasks", key, standing, "facts")], base, NOW)
+    assert [change.fields["Status"] for change in found.changes if change.fields] == expected
+
+
 def test_done_without_evidence_is_taken_back(world: World, server: Server) -> None:
     base = client(server)
     change_by_hand(server, "Tasks", BACKFILL, Status="Done")
@@ -373,7 +393,8 @@ def test_what_is_not_clear_is_left_alone_and_named(world: World, server: Server)
     tasks = base._remote("Tasks")
     tasks.create({"Task ID": "TSK-1.6.10.1", "Task Name": "Create schemas (technical_idx)"})
     damaged = f"[bqx:{blocks.STATUS}] without an end"
-    change_by_hand(server, "Tasks", "TSK-1.6.10.2", **{"Task Name": "Validation suite"})
+    theirs = {"Task Name": "Validation suite", "Description": "Theirs."}
+    change_by_hand(server, "Tasks", "TSK-1.6.10.2", **theirs)
     change_by_hand(server, "Tasks", BACKFILL, Description=damaged)
     result = world.sync(base)
     assert status_of(base, "Tasks", "TSK-1.6.10.4") == "Done"
@@ -383,7 +404,29 @@ def test_what_is_not_clear_is_left_alone_and_named(world: World, server: Server)
         f"Tasks {BACKFILL}",
     ]
     assert fields(base, "Tasks", BACKFILL)["Description"] == damaged
+    assert status_of(base, "Tasks", BACKFILL) == "Done", "only the damaged text is left alone"
+    assert status_of(base, "Tasks", "TSK-1.6.10.2") == "Todo"
     assert "Left alone: Tasks TSK-1.6.10.2: the record is about something else" in result["summary"]
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {"Task Name": "Renamed by somebody"},  # our block says whose it is
+        {"Task Name": " UPPER ", "Description": "no block"},
+    ],
+)
+def test_what_is_ours_for_bqx_plan_is_ours_for_the_sync(
+    world: World, server: Server, edits: dict[str, str]
+) -> None:
+    base = client(server)
+    world.stages = {"backfill": ALL}
+    upper = str(fields(base, "Tasks", BACKFILL)["Task Name"]).upper()
+    change_by_hand(
+        server, "Tasks", BACKFILL, **{name: value.replace("UPPER", upper) for name, value in edits.items()}
+    )
+    assert world.sync(base)["left_alone"] == []
+    assert status_of(base, "Tasks", BACKFILL) == "Done"
 
 
 def test_a_base_without_the_plan_is_not_touched(world: World, tmp_path: Path) -> None:
@@ -421,10 +464,12 @@ def test_a_record_that_cannot_be_written_is_told_and_the_others_are_written(
     base = client(server)
     with pytest.raises(PlanFailed, match=r"1 records .* Stages 1\.6\.10 - Technical IDX Build"):
         world.sync(base)
+    assert world.waiting() == 4, "the plan does not know all of them yet"
     assert status_of(base, "Tasks", BACKFILL) == "Done"
     monkeypatch.undo()
     monkeypatch.setattr(sync, "gather", world.gather)
-    assert world.sync(base)["changed"] == 1  # the next sync tries it again
+    again = world.sync(base)  # the next sync tries it again
+    assert (again["changed"], again["drained"], world.waiting()) == (1, 4, 0)
 
 
 def test_the_dags_of_the_plan(plan: Plan) -> None:
