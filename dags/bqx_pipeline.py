@@ -28,6 +28,8 @@ PHASES = {
     "features": ("bqx_features", PAIRS_PARAM | settings.FEATURE_PARAMS),
     "dataset": ("bqx_dataset", PAIRS_PARAM | settings.DATASET_PARAMS),
 }
+# Jinja reads what it rendered as Python: a bare "15" would arrive as a number. Its repr arrives as it was.
+AS_IT_IS = "{{{{ '%r' | format(params.{name}) }}}}"
 # A param of several phases is described by the first one that has it.
 PARAMS = {
     name: schema for _, params in reversed(PHASES.values()) for name, schema in params.items()
@@ -52,7 +54,7 @@ def bqx_pipeline() -> None:
             TriggerDagRunOperator(
                 task_id=phase,
                 trigger_dag_id=dag_id,
-                conf={name: f"{{{{ params.{name} }}}}" for name in params} | {"dry_run": False},
+                conf={name: AS_IT_IS.format(name=name) for name in params} | {"dry_run": False},
                 wait_for_completion=phase != "plan",
                 deferrable=phase != "plan",
                 poke_interval=2,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from include.dataset.select import Selection
 from include.dataset.split import SETS
 from include.dataset.store import ObjectStore
 from include.dataset.transform import ColumnScale, Scaler
+from include.errors import BadParameter
 from include.features.arrays import Columns, Flags
 from include.names import Month
 
@@ -62,15 +63,18 @@ def export_pair(url: str, store: ObjectStore, frame: Frame, pair: str, selection
     written. Memory: three months, and the training rows of the written features in single precision.
 
     Raises:
+        BadParameter: a set has no rows, as a selected column is NULL in all of them. Files of the other sets
+            may be written by then; without a manifest nobody sees them.
         DatasetConflict: the data set is complete and has other files.
         Incomplete: a stored table has other rows than the bars ask for.
     """
     names = features_of(frame, selection)
     files: list[Part] = []
     train: list[list[Singles]] = []
+    nulls = np.zeros((len(SETS), len(selection.columns)), np.int64)
     months = map(Month.parse, frame.months)
     for matrix in ahead(url, lambda connection, month: read_matrix(connection, pair, month, names), months):
-        sets = _sets(frame, matrix, selection.columns)
+        sets = _sets(frame, matrix, selection.columns, nulls)
         singles = [values.astype(np.float32) for values in matrix.features.values()]
         for number, name in enumerate(SETS):
             rows = sets == number
@@ -81,16 +85,43 @@ def export_pair(url: str, store: ObjectStore, frame: Frame, pair: str, selection
                     )
                 )
         train.append([values[sets == 0] for values in singles])
+    _refuse_empty(frame, pair, selection.columns, {part.split for part in files}, nulls)
     return Exported(tuple(files), _scaler(names, train))
 
 
-def _sets(frame: Frame, matrix: Matrix, selected: Sequence[str]) -> npt.NDArray[np.int8]:
-    """Number of the set of every row; -1 for rows that are not written."""
-    sets = frame.split.assign(matrix.ts)
-    sets[matrix.base["base__is_trainable"] != 1.0] = -1
-    for name in selected:
-        sets[np.isnan(matrix.features[name])] = -1
+def _sets(
+    frame: Frame, matrix: Matrix, selected: Sequence[str], nulls: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int8]:
+    """Number of the set of every row; -1 for rows that are not written.
+
+    Args:
+        frame: what the data set is to be.
+        matrix: the rows.
+        selected: columns that must have a value.
+        nulls: how often each has none, (sets, columns) over rows that may be trained on; is added to.
+    """
+    usable = frame.split.assign(matrix.ts)
+    usable[matrix.base["base__is_trainable"] != 1.0] = -1
+    sets = usable.copy()
+    for column, name in enumerate(selected):
+        unknown = np.isnan(matrix.features[name])
+        nulls[:, column] += np.bincount(usable[unknown & (usable >= 0)], minlength=len(SETS))
+        sets[unknown] = -1
     return sets
+
+
+def _refuse_empty(
+    frame: Frame, pair: str, selected: Sequence[str], filled: Collection[str], nulls: npt.NDArray[np.int64]
+) -> None:
+    """Name the first set without rows, and the column that cost it most."""
+    for name, counts in zip(SETS, nulls, strict=True):
+        if name not in filled:
+            worst = int(counts.argmax())
+            raise BadParameter(
+                f"{pair} has no row with all selected columns in {name}, {getattr(frame.split, name)}; most "
+                f"often NULL is {selected[worst]}, in {counts[worst]:,} rows. Leave the pair out, or choose "
+                "a longer period."
+            )
 
 
 def _table(matrix: Matrix, singles: Sequence[Singles], rows: Flags) -> pa.Table:

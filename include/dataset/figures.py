@@ -18,7 +18,7 @@ from include.dataset.canvas import ALARM, INK, OF_BUCKET, OF_SET, PALE, SKY, SOF
 from include.dataset.evidence import FEATURES
 from include.dataset.overview import LARGE, LIMITED
 from include.dataset.profile import PairProfile
-from include.dataset.select import QUOTAS, Selection, bucket
+from include.dataset.select import QUOTAS, TOP, Selection, bucket
 from include.dataset.split import SETS, Fold, Interval, Split
 from include.dataset.targets import HORIZONS
 from include.features.arrays import Floats
@@ -31,7 +31,6 @@ __all__ = [
 ]  # fmt: skip
 
 STABLE = 0.6  # share of the top columns that two folds should have in common
-TOP = 50  # columns of the importance figure, and of the stability
 SHIFTED = 25  # columns of the shift figure
 LEAST = 0.01  # shift at which its figure begins
 REACH = 180  # minutes shown on either side of a gap

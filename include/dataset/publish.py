@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from include import pages
 from include.dataset.assemble import Exported, features_of
 from include.dataset.evidence import FEATURES
 from include.dataset.export import finish, open_manifest
@@ -244,9 +245,9 @@ def _put_documents(store: ObjectStore, manifest: Manifest, documents: Mapping[st
 
 
 def _keep_report(store: ObjectStore, manifest: Manifest, folder: Path) -> str:
-    """The page in the folder of the run; one that another worker drew is fetched."""
+    """Make the local page that of the bucket: another worker, or an earlier run, may have drawn it."""
     page = folder / "index.html"
-    if not page.is_file() and (body := store.get(manifest.extra["documents"]["report"])) is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        page.write_bytes(body)
+    body = store.get(manifest.extra["documents"]["report"])
+    if body is not None and not (page.is_file() and page.read_bytes() == body):
+        pages.write(page, body)
     return str(page)

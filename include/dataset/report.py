@@ -250,12 +250,12 @@ def _absent(profiles: Sequence[PairProfile]) -> Iterator[str]:
 def _shifted(profiles: Sequence[PairProfile], selection: Selection) -> Iterator[str]:
     larger = dict(zip(profiles[0].columns, overview.shift(profiles).larger.tolist(), strict=True))
     moved = sorted(
-        (name for name in selection.columns if larger[name] > LARGE), key=lambda name: -larger[name]
+        (name for name in selection.columns if larger[name] >= LARGE), key=lambda name: -larger[name]
     )
     if moved:
         more = " and others" if len(moved) > 5 else ""
         yield (
-            f"{len(moved)} of {len(selection.columns)} selected columns shift by more than {LARGE} against "
+            f"{len(moved)} of {len(selection.columns)} selected columns shift by {LARGE} or more against "
             f"train in the median pair: {', '.join(moved[:5])}{more}."
         )
 

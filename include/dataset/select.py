@@ -25,12 +25,13 @@ from include.features.arrays import Floats
 from include.features.catalogue import Feature
 
 __all__ = [
-    "QUOTAS", "TOTAL", "Selection", "bucket", "choose", "likeness", "ranked", "ranking", "stability",
+    "QUOTAS", "TOP", "TOTAL", "Selection", "bucket", "choose", "likeness", "ranked", "ranking", "stability",
 ]  # fmt: skip
 
 QUOTAS = {"rate": 70, "bqx": 60, "dual": 20, "cross_pair": 25, "time_regime": 20}
 TOTAL = sum(QUOTAS.values())
 FEWEST_DUAL = 10
+TOP = 50  # columns that stability compares
 
 MAX_NULL = 0.05
 MIN_IMPORTANCE = 0.001
@@ -145,7 +146,7 @@ def likeness(evidence: Mapping[str, Evidence], columns: Sequence[str]) -> Floats
     return _mean_rho([evidence[pair] for pair in sorted(evidence)])[np.ix_(rows, rows)]
 
 
-def stability(rankings: Sequence[Sequence[str]], top: int = 50) -> float | None:
+def stability(rankings: Sequence[Sequence[str]], top: int = TOP) -> float | None:
     """Mean share of the first ``top`` columns that two rankings have in common; None for fewer than two.
 
     Args:

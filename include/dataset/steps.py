@@ -90,6 +90,7 @@ def export(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) ->
 
     Raises:
         MissingInput: nothing was chosen yet.
+        BadParameter: a set of the pair has no rows with all selected columns.
         DatasetConflict: a data set of this id is there and has other files.
     """
     work = Work(store, Frame.of(frame))

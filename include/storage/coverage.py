@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from include.errors import BqxError, Incomplete
-from include.names import table
+from include.names import Month, table
+from include.storage.bars import close_at_or_after
 from include.storage.build import available_months
 from include.storage.connection import Connection, connect, qualified, statement
+from include.storage.log import watermark
 from include.storage.schema import columns_of
 
 
@@ -86,16 +88,18 @@ def gaps_of(url: str, pair: str, families: Sequence[str], months: Sequence[str] 
 def _check_pair(
     connection: Connection, pair: str, families: Sequence[str], months: Sequence[str]
 ) -> tuple[list[str], int]:
+    keys_of = {name: _keys(connection, pair, name) for name in families}
+    reference = next(iter(keys_of.values()), {})
+    if _has_our_bqx(connection, pair):
+        reference = _keys(connection, pair, "bqx")
     try:
         wanted = sorted(months) or [str(month) for month in available_months(connection, pair)]
+        due = reference.keys() | _unbuilt(connection, pair, months, reference)
     except BqxError as error:
         return [f"{pair}: {error}"], 0
-    reference = _keys(connection, pair, "bqx") if _has_our_bqx(connection, pair) else None
     faults = []
-    for name in families:
-        keys = _keys(connection, pair, name)
-        reference = keys if reference is None else reference
-        absent = [month for month in wanted if month not in keys and month in reference]
+    for name, keys in keys_of.items():
+        absent = [month for month in wanted if month not in keys and month in due]
         unequal = [month for month in wanted if month in keys and keys[month] != reference.get(month)]
         if absent:
             faults.append(f"{name} lacks {_span(absent)}")
@@ -105,6 +109,16 @@ def _check_pair(
         faults.append("nothing was built")
     total = sum(reference[month].number for month in wanted if reference and month in reference)
     return ([f"{pair}: {'; '.join(faults)}."] if faults else []), total
+
+
+def _unbuilt(
+    connection: Connection, pair: str, months: Sequence[str], reference: Mapping[str, Keys]
+) -> set[str]:
+    """Months asked for that have bars and are in no table; a hole in the bars may span a whole month."""
+    nowhere = [Month.parse(text) for text in months if reference and text not in reference]
+    newest = watermark(connection) if nowhere else 0
+    bars = ((month, close_at_or_after(connection, pair, month.first_minute)) for month in nowhere)
+    return {str(month) for month, bar in bars if bar and bar[0] < min(month.end_minute, newest + 1)}
 
 
 def _keys(connection: Connection, pair: str, family: str) -> dict[str, Keys]:

@@ -130,6 +130,27 @@ def test_order_of_the_pipeline(dagbag) -> None:
     assert {task.trigger_dag_id for task in dag.tasks} <= DAG_IDS
 
 
+GIVEN = {
+    "pairs": ["eurusd", "gbpusd"], "target_window": "15", "dataset_id": "2024_07", "months": ["2024-07"],
+    "first_day": "2024-07-01", "end_day": None, "source": "/data/it's \"here\" \U0001f600 {{ 1 }}\\n ",
+    "timezone": "None", "rebuild": True, "trees": 12,
+}  # fmt: skip
+
+
+def test_the_pipeline_hands_every_param_on_as_it_was_given(dagbag) -> None:
+    dag = dagbag.dags["bqx_pipeline"]
+    params = {name: GIVEN.get(name, value) for name, value in dag.params.dump().items()}
+    environment = dag.get_template_env()
+    for task in dag.tasks:
+        told = task.render_template(task.conf, {"params": params}, environment)
+        wanted = {name: params[name] for name in told if name != "dry_run"} | {"dry_run": False}
+        assert told == wanted
+        assert {name: type(value) for name, value in told.items()} == {
+            name: type(value) for name, value in wanted.items()
+        }
+    assert GIVEN.keys() <= {name for task in dag.tasks for name in task.conf}
+
+
 def test_order_of_the_plan(dagbag) -> None:
     dag = dagbag.dags["bqx_plan"]
     order = ["preflight", "read", "analyse", "decide", "approval", "apply", "verify", "report"]

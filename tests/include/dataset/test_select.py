@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.dataset import select
+from include.dataset import figures, select
 from include.dataset.evidence import FEATURES, Evidence
 from include.dataset.select import QUOTAS, TOTAL, Selection, bucket
 from include.errors import BadParameter
@@ -226,6 +227,11 @@ def test_a_ranking_is_the_mean_over_pairs_most_important_first():
     found = select.ranking({"eurusd": evidence({a: 0.3, b: 0.2}), "gbpusd": evidence({a: 0.1, b: 0.4})})
     assert found[:2] == (b, a)
     assert len(found) == 730
+
+
+def test_the_report_speaks_of_the_columns_that_stability_compares():
+    assert signature(select.stability).parameters["top"].default == select.TOP
+    assert figures.TOP is select.TOP
 
 
 def test_stability_is_the_mean_overlap_of_the_best():

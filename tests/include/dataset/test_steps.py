@@ -9,17 +9,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from psycopg import sql
 
 from include.dataset import report, steps, transform
+from include.dataset.assemble import export_pair
 from include.dataset.evidence import FEATURES
 from include.dataset.export import open_manifest, read_split
 from include.dataset.frame import Frame
 from include.dataset.matrix import read_matrix
 from include.dataset.publish import DOCUMENTS
+from include.dataset.select import Selection
 from include.dataset.split import GAP, SETS
 from include.dataset.store import ObjectStore
 from include.dataset.targets import TARGETS
-from include.errors import DatasetConflict, LeakedColumn, MissingInput, QualityError
+from include.errors import BadParameter, DatasetConflict, LeakedColumn, MissingInput, QualityError
 from include.features.arrays import Columns, Minutes
 from include.local.postgres import Postgres
 from include.names import Month, to_datetime
@@ -212,6 +215,21 @@ def test_a_second_build_changes_nothing(world: World, tmp_path: Path) -> None:
     assert contents(world.store) == before
 
 
+def test_a_page_that_is_not_the_one_of_the_bucket_is_replaced(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "datasets" / "one" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("half a pa")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            steps.publish(world.store, world.frame, str(tmp_path))
+    assert [(each.name, each.read_text()) for each in page.parent.iterdir()] == [(page.name, "half a pa")]
+    steps.publish(world.store, world.frame, str(tmp_path))
+    assert page.read_bytes() == world.store.get("datasets/one/report.html")
+
+
 def test_other_content_under_the_same_id_is_refused(world: World, tmp_path: Path) -> None:
     before = contents(world.store)
     frame = plan(world.url, end_day="2024-08-03")
@@ -272,6 +290,22 @@ def test_a_planted_future_stops_the_pair(world: World, copied: str, store: Objec
     with pytest.raises(LeakedColumn, match=r"reg_bqx__w45_a1_norm correlates .* target__w30_h45"):
         steps.examine(copied, store, plan(copied, max_folds=0), "eurusd")
     assert contents(store) == {}
+
+
+def test_a_set_without_rows_stops_the_pair(world: World, copied: str, store: ObjectStore) -> None:
+    """A column that is NULL after training was known: selection looks at training rows only."""
+    frame, selection = Frame.of(world.frame), Selection.of(document(world, "selection")["selection"])
+    column = next(name for name in selection.columns if name.startswith("technical_bqx__"))
+    with connect(copied) as connection:
+        bare = sql.Identifier(column.removeprefix("technical_bqx__"))
+        change = sql.SQL("UPDATE bqx.technical_bqx_gbpusd SET {} = NULL WHERE ts_utc >= %s").format(bare)
+        connection.execute(change, [to_datetime(frame.split.test.start)])
+    told = rf"gbpusd has no row .* in test, .* NULL is {column}, in [\d,]{{5,}} rows\. Leave the pair out"
+    with pytest.raises(BadParameter, match=told):
+        export_pair(copied, store, frame, "gbpusd", selection)
+    with pytest.raises(MissingInput, match="There is no data set one"):
+        open_manifest(store, "one")
+    assert export_pair(copied, store, frame, "eurusd", selection).files, "the other pair is as it was"
 
 
 # Cleaning up

@@ -8,7 +8,7 @@ import pytest
 from include.errors import Incomplete
 from include.features.grid import make_grid
 from include.storage.build import build
-from include.storage.coverage import check_coverage
+from include.storage.coverage import check_coverage, gaps_of
 from tests.include.storage.samples import sample_bars, store
 
 PAIRS = ("eurusd", "gbpusd")
@@ -55,6 +55,25 @@ def test_months_that_were_not_asked_for_do_not_matter(url: str, db: psycopg.Conn
     db.execute("DROP TABLE bqx.bollinger_bqx_gbpusd_2024_02")
     rows = check_coverage(url, PAIRS, FAMILIES, ["2024-03"])
     assert all(count > 0 for count in rows.values())
+
+
+def test_a_month_that_was_built_in_no_table_is_named_if_asked_for(url: str, db: psycopg.Connection) -> None:
+    for name in ("bqx", *FAMILIES):
+        db.execute(f"DROP TABLE bqx.{name}_gbpusd_2024_02")
+    months = ["2024-01", "2024-02"]
+    told = ["gbpusd: bollinger_idx lacks 2024-02; bollinger_bqx lacks 2024-02."]
+    assert gaps_of(url, "gbpusd", FAMILIES, months) == told
+    assert gaps_of(url, "eurusd", FAMILIES, months) == []
+    with pytest.raises(Incomplete, match=r"1 of 2 pairs are not right\. gbpusd: bollinger_idx lacks 2024-02"):
+        check_coverage(url, PAIRS, FAMILIES, months)
+
+
+def test_a_month_without_bars_is_no_gap(url: str, db: psycopg.Connection) -> None:
+    for name in ("m1", "bqx", *FAMILIES):
+        db.execute(f"DROP TABLE bqx.{name}_gbpusd_2024_02")
+    months = ["2024-01", "2024-02", "2024-03"]
+    assert gaps_of(url, "gbpusd", FAMILIES, months) == []
+    assert gaps_of(url, "gbpusd", FAMILIES, [*months, "2024-04"]) == [], "nor one after the last bar"
 
 
 def test_a_pair_that_was_never_built_is_no_success(url: str) -> None:
