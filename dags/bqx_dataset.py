@@ -89,7 +89,8 @@ def publish(frame: dict[str, Any]) -> dict[str, Any]:
     """Write report and manifest: from then on the data set is there."""
     from include.dataset import steps
 
-    return steps.publish(object_store(), frame, reports_folder(settings.REPORTS_VARIABLE))
+    url, reports = database_url(settings.CONNECTION), reports_folder(settings.REPORTS_VARIABLE)
+    return steps.publish(url, object_store(), frame, reports)
 
 
 @task

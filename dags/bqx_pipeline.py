@@ -1,10 +1,10 @@
 """### The whole pipeline, in order
 
-Triggers the other DAGs one after the other and waits for each without holding a worker: load bars, rename
-legacy tables (which asks for an approval if there are any), build features, build a training set. Before them
-it starts the update of the AirTable plan and does not wait for it: the data need neither AirTable nor whoever
-approves. A phase that fails stops the chain; heal it there (clear the failed pair), then clear the phase
-here.
+Triggers the other DAGs one after the other and waits for each without holding a worker: rename legacy
+tables (which asks for an approval if there are any and comes before everything else), load bars, build
+features, build a training set. Before them it starts the update of the Airtable plan and does not wait for it:
+the data need neither Airtable nor whoever approves. A phase that fails stops the chain; heal it there (clear
+the failed pair), then clear the phase here.
 
 Example configuration:
 
@@ -23,8 +23,8 @@ PAIRS_PARAM = {"pairs": settings.pairs_param(PAIRS)}
 MIGRATE_PARAMS = {name: schema for name, schema in settings.MIGRATE_PARAMS.items() if name != "action"}
 PHASES = {
     "plan": ("bqx_plan", {}),
-    "load": ("bqx_load", PAIRS_PARAM | settings.LOAD_PARAMS),
     "migrate": ("bqx_migrate", PAIRS_PARAM | MIGRATE_PARAMS),
+    "load": ("bqx_load", PAIRS_PARAM | settings.LOAD_PARAMS),
     "features": ("bqx_features", PAIRS_PARAM | settings.FEATURE_PARAMS),
     "dataset": ("bqx_dataset", PAIRS_PARAM | settings.DATASET_PARAMS),
 }

@@ -20,7 +20,6 @@ from typing import Any
 from airflow.sdk import dag, task
 from bqx.airtable import airtable_base
 from bqx.connections import database_url
-from bqx.reports import reports_folder
 from bqx.retries import no_retry_for
 from bqx.running import recent_runs
 
@@ -48,8 +47,7 @@ def bqx_sync() -> None:
 
         url = database_url(settings.CONNECTION)
         base = airtable_base(settings.AIRTABLE_CONNECTION, url)
-        reports = reports_folder(settings.REPORTS_VARIABLE)
-        return sync.sync(url, base, reports, recent_runs(url, sync.dags()))
+        return sync.sync(url, base, recent_runs(url, sync.dags()))
 
     sync()
 

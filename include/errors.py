@@ -55,6 +55,10 @@ class MigrationRefused(BqxError):
     """A migration cannot begin, or what it found is not what was approved; nothing was renamed."""
 
 
+class MigrationDue(BqxError):
+    """Stage 1.6.9 has to be done before this: what legacy tables hold would be lost or mixed up."""
+
+
 class MigrationFailed(BqxError):
     """After a migration something is not as it was before; names can be taken back."""
 

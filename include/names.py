@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -10,6 +11,19 @@ SCHEMA = "bqx"
 MAX_IDENTIFIER = 63  # bytes, PostgreSQL
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+LEGACY: dict[str, str] = {
+    "reg_idx": "reg",
+    "statistics_idx": "statistics_features",
+    "bollinger_idx": "bollinger_features",
+    "fibonacci_idx": "fibonacci_features",
+    "volume_idx": "volume_features",
+    "spread_idx": "spread_features",
+    "correlation_idx": "correlation_features",
+}
+"""Family of the catalogue to the prefix of its legacy tables, which stage 1.6.9 renames."""
+
+COLUMNS_ONLY = ("reg_bqx",)  # of these families stage 1.6.9 renames columns only, the table keeps its name
 
 
 class Month(NamedTuple):
@@ -93,3 +107,16 @@ def table(family: str, pair: str) -> str:
 def partition(table_name: str, month: Month) -> str:
     """Name of the partition of a table we create: ``{table}_{yyyy}_{mm}``."""
     return f"{table_name}_{month.year:04d}_{month.month:02d}"
+
+
+def legacy_pattern(pairs: Iterable[str], prefixes: Iterable[str] = tuple(LEGACY.values())) -> str:
+    """Regular expression of the names of legacy tables and their partitions.
+
+    The pairs are spelled out: a prefix such as ``reg_`` alone would also match ``reg_bqx_eurusd`` and
+    ``regime_eurusd``. Python and PostgreSQL's ``~`` both read it.
+
+    Args:
+        pairs: the currency pairs.
+        prefixes: what stands before the pair.
+    """
+    return rf"^({'|'.join(prefixes)})_({'|'.join(pairs)})(_[0-9]{{4}}_[0-9]{{2}})?$"

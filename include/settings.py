@@ -94,6 +94,7 @@ FINAL_ERRORS = tuple(
         "DatasetConflict",
         "Incomplete",
         "LeakedColumn",
+        "MigrationDue",
         "MigrationFailed",
         "MigrationRefused",
         "MissingInput",
@@ -166,6 +167,12 @@ LOAD_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Price side",
         "description": "Which price the bars record.",
     },
+    "rebuild": {
+        "default": False,
+        "type": "boolean",
+        "title": "Rebuild",
+        "description": "Write months again that are already right.",
+    },
     "timezone": {
         "default": None,
         "type": ["null", "string"],
@@ -232,6 +239,12 @@ MIGRATE_PARAMS: dict[str, dict[str, Any]] = {
         "type": "boolean",
         "title": "Replace empty tables",
         "description": "An empty table of ours that has the new name is dropped for the legacy one.",
+    },
+    "replace_built": {
+        "default": False,
+        "type": "boolean",
+        "title": "Replace built tables",
+        "description": "So is a table that the builds filled: they make its columns again afterwards.",
     },
     "accept_rate_names": {
         "default": False,

@@ -22,6 +22,7 @@ from include.dataset.transform import ColumnScale, Scaler
 from include.errors import BadParameter
 from include.features.arrays import Columns, Flags
 from include.names import Month
+from include.storage.connection import Connection
 
 __all__ = ["Exported", "export_pair", "features_of"]
 
@@ -66,14 +67,19 @@ def export_pair(url: str, store: ObjectStore, frame: Frame, pair: str, selection
         BadParameter: a set has no rows, as a selected column is NULL in all of them. Files of the other sets
             may be written by then; without a manifest nobody sees them.
         DatasetConflict: the data set is complete and has other files.
-        Incomplete: a stored table has other rows than the bars ask for.
+        Incomplete: a stored table has other rows than the bars ask for, or something changed since the plan.
     """
     names = features_of(frame, selection)
     files: list[Part] = []
     train: list[list[Singles]] = []
     nulls = np.zeros((len(SETS), len(selection.columns)), np.int64)
     months = map(Month.parse, frame.months)
-    for matrix in ahead(url, lambda connection, month: read_matrix(connection, pair, month, names), months):
+    planned = frame.inputs[pair]
+
+    def read(connection: Connection, month: Month) -> Matrix:
+        return read_matrix(connection, pair, month, names, planned[str(month)])
+
+    for matrix in ahead(url, read, months):
         sets = _sets(frame, matrix, selection.columns, nulls)
         singles = [values.astype(np.float32) for values in matrix.features.values()]
         for number, name in enumerate(SETS):

@@ -18,13 +18,14 @@ from include.dataset import evidence as learning
 from include.dataset import targets
 from include.dataset.evidence import FEATURES, FEWEST, Evidence, Profile
 from include.dataset.frame import Frame
-from include.dataset.matrix import ahead, read_features, read_matrix
+from include.dataset.matrix import Matrix, ahead, read_features, read_matrix
 from include.dataset.profile import PairProfile, describe, shifts
 from include.dataset.split import SETS, Interval, sample
 from include.errors import BadParameter, QualityError
 from include.features.arrays import Columns, Flags, Floats, Minutes
 from include.features.catalogue import Feature
 from include.names import Month, to_datetime
+from include.storage.connection import Connection
 
 __all__ = ["Examined", "Reference", "examine_pair", "read_reference"]
 
@@ -100,7 +101,7 @@ def examine_pair(url: str, frame: Frame, pair: str) -> Examined:
         QualityError: a value is not finite, outside its column's range, or no whole number where it must be.
         LeakedColumn: a column follows a future target.
         BadParameter: a set has no rows, or the training set too few.
-        Incomplete: a stored table has other rows than the bars ask for.
+        Incomplete: a stored table has other rows than the bars ask for, or something changed since the plan.
     """
     reference = read_reference(url, frame, pair)
     eligible = reference.eligible(frame.target_window)
@@ -145,8 +146,12 @@ def examine_pair(url: str, frame: Frame, pair: str) -> Examined:
 
 def read_reference(url: str, frame: Frame, pair: str) -> Reference:
     """Reference columns and targets of every grid row of the period."""
-    read = ahead(url, lambda connection, month: read_matrix(connection, pair, month, ()), _months(frame))
-    months = list(read)
+    planned = frame.inputs[pair]
+
+    def read(connection: Connection, month: Month) -> Matrix:
+        return read_matrix(connection, pair, month, (), planned[str(month)])
+
+    months = list(ahead(url, read, _months(frame)))
     inside = [_inside(frame, month.ts) for month in months]
     parts = list(zip(months, inside, strict=True))
     return Reference(
@@ -165,8 +170,12 @@ def _pass_over(url: str, frame: Frame, pair: str, reference: Reference, samples:
     of_months: list[Profile] = []
     of_train: list[Profile] = []
     first = 0
-    read = ahead(url, lambda connection, month: read_features(connection, pair, month), _months(frame))
-    for ts, features in read:
+    planned = frame.inputs[pair]
+
+    def read(connection: Connection, month: Month) -> tuple[Minutes, Columns]:
+        return read_features(connection, pair, month, None, planned[str(month)])
+
+    for ts, features in ahead(url, read, _months(frame)):
         inside = _inside(frame, ts)
         minutes, values = ts[inside], _cut(features, inside)
         own = slice(first, first + len(minutes))

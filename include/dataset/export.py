@@ -1,8 +1,9 @@
 """Write a data set, and read it: files first, the manifest last and once.
 
 A reader begins with the manifest. As long as there is none, nothing of a data set is there for anybody;
-when it is there, every file it lists is complete. A killed export is simply run again: files that are
-there with the right hash are not sent a second time.
+when it is there, every file and document it lists is complete. Their names hold the beginning of their hash:
+a killed export is simply run again, and of two that write one data set none replaces a file of the other.
+What is read is compared with the manifest byte by byte; what S3 says of an object proves nothing.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.dataset.manifest import NAME, Manifest, Part, check_id, part_name
+from include.dataset.manifest import NAME, SHORT, Document, Manifest, Part, check_id, part_name
 from include.dataset.store import ObjectStore
 from include.errors import BadParameter, DatasetConflict, MissingInput, QualityError
 
+AT_ONCE = 4  # files that are read at once while a data set is finished
 ROW_GROUP = 1 << 16  # rows: a month has at most 44,640, so one file is one group
 
 
@@ -65,22 +68,57 @@ def write_part(
         DatasetConflict: the data set is complete and this file is not in it as it is now.
     """
     check_id(dataset_id)
-    key = store.key(dataset_id, part_name(pair, split, month))
     if not table.num_rows:
-        raise BadParameter(f"{key} would be empty. Leave out months without rows.")
+        what = f"{pair}/{split}/{month}"
+        raise BadParameter(f"{what} of {dataset_id} would be empty. Leave out months without rows.")
     body = parquet_bytes(table)
-    part = Part(key, table.num_rows, hashlib.sha256(body).hexdigest(), len(body))
+    sha256 = hashlib.sha256(body).hexdigest()
+    key = store.key(dataset_id, part_name(pair, split, month, sha256))
+    part = Part(key, table.num_rows, sha256, len(body))
     written = _stored(store, dataset_id)
     if written is not None and part not in written.files:
         raise _conflict(store, written, f"{part.name} is another one or not among its files")
-    noted = store.metadata(key)
-    if noted is None or noted.get("sha256") != part.sha256:
-        store.put(key, body, part.sha256, {"rows": str(part.rows)})
+    _ensure(store, key, body, sha256)
     return part
 
 
+def write_document(store: ObjectStore, dataset_id: str, name: str, body: bytes) -> Document:
+    """Write something that lies beside the files, such as ``scalers.json``.
+
+    Args:
+        store: where to.
+        dataset_id: name of the data set.
+        name: file name; the beginning of its hash is added to it.
+        body: its bytes.
+
+    Returns:
+        What the manifest has to list.
+    """
+    check_id(dataset_id)
+    sha256 = hashlib.sha256(body).hexdigest()
+    stem, dot, kind = name.rpartition(".")
+    key = store.key(dataset_id, f"{stem}-{sha256[:SHORT]}{dot}{kind}")
+    _ensure(store, key, body, sha256)
+    return Document(key, sha256, len(body))
+
+
+def read_document(store: ObjectStore, manifest: Manifest, what: str) -> bytes:
+    """The bytes of a document, compared with the manifest.
+
+    Raises:
+        MissingInput: the data set has none of that kind, or it is gone.
+        QualityError: it is not the one that was written.
+    """
+    if what not in manifest.documents:
+        raise MissingInput(
+            f"Data set {manifest.dataset_id} has no {what}. It has {', '.join(manifest.documents)}."
+        )
+    document = manifest.documents[what]
+    return _checked(store, document.key, document.sha256)
+
+
 def finish(store: ObjectStore, manifest: Manifest) -> str:
-    """Make a data set visible: check that its files are there, then write the manifest.
+    """Make a data set visible: read whatever it lists once more, then write the manifest.
 
     Args:
         store: where the files are.
@@ -96,11 +134,14 @@ def finish(store: ObjectStore, manifest: Manifest) -> str:
     """
     manifest.check()
     _refuse_other(store, _stored(store, manifest.dataset_id), manifest)
-    wrong = [part.name for part in manifest.files if not _is_there(store, manifest.dataset_id, part)]
-    if wrong:
+    listed = [(part.key, part.sha256) for part in manifest.files]
+    listed += [(document.key, document.sha256) for document in manifest.documents.values()]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        there = list(pool.map(lambda one: _is_there(store, *one), listed))
+    if wrong := [key for (key, _), is_there in zip(listed, there, strict=True) if not is_there]:
         raise MissingInput(
-            f"Data set {manifest.dataset_id} is not complete: {len(wrong)} of {len(manifest.files)} files "
-            f"are missing or are not those listed, the first is {wrong[0]}. Run the export again."
+            f"Data set {manifest.dataset_id} is not complete: {len(wrong)} of {len(listed)} files are "
+            f"missing or are not those listed, the first is {wrong[0]}. Clear the task export of that pair."
         )
     if not store.put_once(_manifest_key(store, manifest.dataset_id), manifest.to_json().encode()):
         _refuse_other(store, open_manifest(store, manifest.dataset_id), manifest)
@@ -160,19 +201,24 @@ def read_split(
     return pa.concat_tables(read_parts(store, manifest, pair, split, columns))
 
 
-def _read(store: ObjectStore, part: Part, columns: Sequence[str] | None) -> pa.Table:
-    body = store.get(part.key)
+def _checked(store: ObjectStore, key: str, sha256: str) -> bytes:
+    """The bytes of an object that a manifest lists."""
+    body = store.get(key)
     if body is None:
         raise MissingInput(
-            f"s3://{store.bucket}/{part.key} is gone although its data set is complete. Export the data set "
+            f"s3://{store.bucket}/{key} is gone although its data set is complete. Export the data set "
             "under a new id."
         )
-    if hashlib.sha256(body).hexdigest() != part.sha256:
+    if hashlib.sha256(body).hexdigest() != sha256:
         raise QualityError(
-            f"s3://{store.bucket}/{part.key} is not the file that was written: its SHA-256 differs from the "
+            f"s3://{store.bucket}/{key} is not the file that was written: its SHA-256 differs from the "
             "manifest's. Export the data set under a new id, and find out who changed it."
         )
-    file = pq.ParquetFile(pa.BufferReader(body))
+    return body
+
+
+def _read(store: ObjectStore, part: Part, columns: Sequence[str] | None) -> pa.Table:
+    file = pq.ParquetFile(pa.BufferReader(_checked(store, part.key, part.sha256)))
     if columns is None:
         return file.read()
     if unknown := [name for name in columns if name not in file.schema_arrow.names]:
@@ -186,17 +232,27 @@ def _stored(store: ObjectStore, dataset_id: str) -> Manifest | None:
     if text is None:
         return None
     try:
-        return Manifest.of(text)
+        manifest = Manifest.of(text)
+        if manifest.dataset_id != dataset_id:
+            raise ValueError(f"it is the manifest of {manifest.dataset_id}")
+        if strays := [each for each in manifest.keys if not each.startswith(store.key(dataset_id, ""))]:
+            raise ValueError(f"it lists {min(strays)}, which is not a part of this data set")
+        return manifest
     except ValueError as error:
         raise QualityError(
             f"s3://{store.bucket}/{key} cannot be trusted: {error}. Export the data set under a new id."
         ) from error
 
 
-def _is_there(store: ObjectStore, dataset_id: str, part: Part) -> bool:
-    noted = store.metadata(part.key)
-    ours = part.key == store.key(dataset_id, part.name)
-    return ours and noted is not None and noted.get("sha256") == part.sha256
+def _ensure(store: ObjectStore, key: str, body: bytes, sha256: str) -> None:
+    """Write an object unless exactly its bytes are there."""
+    if not _is_there(store, key, sha256):
+        store.put(key, body)
+
+
+def _is_there(store: ObjectStore, key: str, sha256: str) -> bool:
+    body = store.get(key)
+    return body is not None and hashlib.sha256(body).hexdigest() == sha256
 
 
 def _manifest_key(store: ObjectStore, dataset_id: str) -> str:

@@ -25,8 +25,10 @@ from include.storage.bars import range_of_bars
 from include.storage.build import wanted_months
 from include.storage.connection import Connection, connect
 from include.storage.coverage import gaps_of
+from include.storage.freshness import Freshness, check_freshness, describe
+from include.storage.stage_order import refuse_unmigrated
 
-__all__ = ["Frame", "plan_frame"]
+__all__ = ["Frame", "fresh_inputs", "plan_frame"]
 
 LONGEST_ID = 128
 AT_ONCE = 4  # pairs whose keys the server counts at the same time
@@ -49,6 +51,8 @@ class Frame:
         target_window: of the targets that selection learns, see `targets.scaled_targets`.
         rows: sampled rows per pair and set, at most.
         trees: of the forest that ranks the columns of a pair.
+        inputs: by pair and month, a hash over the bars and everything the stored tables were made from.
+            What is read later must still be this.
     """
 
     dataset_id: str
@@ -63,6 +67,7 @@ class Frame:
     target_window: str
     rows: int
     trees: int
+    inputs: Mapping[str, Mapping[str, str]]
 
     @property
     def fingerprint(self) -> str:
@@ -105,19 +110,23 @@ def plan_frame(url: str, pairs: Sequence[str], run_label: str, params: Mapping[s
     Raises:
         BadParameter: a pair, day, id or choice cannot be, or the period is too short to split.
         MissingInput: a pair was not loaded, or has no bars in a month of the period.
-        Incomplete: stored tables of a pair lack months; pairs and families are named.
+        MigrationDue: stage 1.6.9 has to be done for a pair first.
+        Incomplete: stored tables of a pair lack months, or hold what does not follow from the present bars
+            and code; tables, months and the run that heals them are named.
     """
     asked = {name: schema["default"] for name, schema in DATASET_PARAMS.items()} | dict(params)
     chosen = _checked(pairs, asked["columns"], asked["target_window"])
     with connect(url) as connection:
+        refuse_unmigrated(connection, chosen)
         start, end = _period(connection, chosen, asked["first_day"], asked["end_day"])
         whole = split(start, end)
         months = [str(month) for month in months_between(start, end - 1)]
         for pair in chosen:
-            wanted_months(connection, pair, months)
+            wanted_months(connection, pair, months=months)
     dataset_id = asked["dataset_id"] or _default_id(start, end, run_label)
     check_id(dataset_id)
     _refuse_gaps(url, chosen, months)
+    found = fresh_inputs(url, chosen, months)
     return Frame(
         dataset_id=dataset_id,
         named=bool(asked["dataset_id"]),
@@ -131,7 +140,23 @@ def plan_frame(url: str, pairs: Sequence[str], run_label: str, params: Mapping[s
         target_window=asked["target_window"],
         rows=asked["sample_rows"],
         trees=asked["trees"],
+        inputs=found.inputs,
     )
+
+
+def fresh_inputs(url: str, pairs: Sequence[str], months: Sequence[str]) -> Freshness:
+    """What the stored tables of some months would be made from now, if that is what they were made from.
+
+    Raises:
+        Incomplete: some were not; tables, months and the run that heals them are named.
+    """
+    found = check_freshness(url, pairs, STORED, months)
+    if found.stale:
+        raise Incomplete(
+            f"{len(found.stale):,} months of feature tables do not follow from the present bars and code: "
+            f"{describe(found.stale)} Then start bqx_dataset again; nothing was published."
+        )
+    return found
 
 
 def _checked(pairs: Sequence[str], columns: str, target_window: str) -> tuple[str, ...]:

@@ -15,15 +15,31 @@ from include.errors import BadParameter
 from include.pairs import PAIRS
 
 NAME = "manifest.json"
+SHORT = 12  # digits of a hash that are part of a name
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+class Document(NamedTuple):
+    """Something beside the files that belongs to a data set, such as its scalers.
+
+    Attributes:
+        key: its whole name in the bucket; the beginning of its hash is part of it.
+        sha256: of its bytes, hexadecimal.
+        bytes: its size.
+    """
+
+    key: str
+    sha256: str
+    bytes: int
 
 
 class Part(NamedTuple):
     """One file of a data set.
 
     Attributes:
-        key: its whole name in the bucket, ``datasets/{dataset_id}/{pair}/{split}/{yyyy-mm}.parquet``.
+        key: its whole name in the bucket, ``datasets/{dataset_id}/{pair}/{split}/{yyyy-mm}-{hash}.parquet``:
+            the beginning of its hash is part of it, so no writer ever replaces the file of another.
         rows: how many it holds.
         sha256: of its bytes, hexadecimal.
         bytes: its size.
@@ -36,8 +52,9 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name within the data set, ``{pair}/{split}/{yyyy-mm}.parquet``."""
-        return "/".join(self.key.split("/")[-3:])
+        """What it is within the data set, ``{pair}/{split}/{yyyy-mm}.parquet``."""
+        *_, pair, split, file = self.key.split("/")
+        return f"{pair}/{split}/{file[: len('yyyy-mm')]}.parquet"
 
     @property
     def pair(self) -> str:
@@ -64,7 +81,9 @@ class Manifest:
         files: every file; the order does not matter, it is sorted by key.
         source: range of the bars it was made from, ``{"from": ..., "to": ...}``.
         code_version: of this project.
-        extra: anything else worth keeping, such as scalers; plain JSON, not part of the content hash.
+        inputs: what the stored tables were made from: table to month to hash, as in the log of builds.
+        documents: scalers, selection, report and so on, by what they are.
+        extra: anything else worth keeping; plain JSON, not part of the content hash.
     """
 
     dataset_id: str
@@ -76,6 +95,8 @@ class Manifest:
     files: tuple[Part, ...]
     source: Mapping[str, Any]
     code_version: str
+    inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,6 +104,8 @@ class Manifest:
         object.__setattr__(self, "files", tuple(files))
         object.__setattr__(self, "columns_selected", tuple(self.columns_selected))
         object.__setattr__(self, "targets", tuple(self.targets))
+        documents = {what: Document(*each) for what, each in self.documents.items()}
+        object.__setattr__(self, "documents", documents)
 
     @property
     def content_hash(self) -> str:
@@ -99,23 +122,38 @@ class Manifest:
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def keys(self) -> set[str]:
+        """Everything that belongs to the data set besides the manifest itself."""
+        return {part.key for part in self.files} | {document.key for document in self.documents.values()}
+
     def to_json(self) -> str:
         """As it is stored; the same content gives the same text."""
-        told = asdict(self) | {"files": [part._asdict() for part in self.files]}
-        return json.dumps(told | {"content_hash": self.content_hash}, indent=1, allow_nan=False) + "\n"
+        told = asdict(self) | {
+            "files": [part._asdict() for part in self.files],
+            "documents": {what: document._asdict() for what, document in self.documents.items()},
+            "content_hash": self.content_hash,
+        }
+        return json.dumps(told | {"manifest_hash": _hash(told)}, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def of(cls, text: str | bytes) -> Manifest:
         """Read the stored form.
 
         Raises:
-            ValueError: it is no manifest, or was changed by hand: its content hash does not fit.
+            ValueError: it is no manifest, or was changed: its hashes do not fit what it says.
         """
         try:
             told = json.loads(text)
+            if "manifest_hash" not in told:
+                raise ValueError("it is no manifest, or one of an older version of this bundle")
+            whole = told.pop("manifest_hash")
+            if _hash(told) != whole:
+                raise ValueError("its hash does not fit what it says")
             stored = told.pop("content_hash")
             files = tuple(Part(**one) for one in told.pop("files"))
-            manifest = cls(files=files, **told)
+            documents = {what: Document(**one) for what, one in told.pop("documents").items()}
+            manifest = cls(files=files, documents=documents, **told)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"it is no manifest of a data set: {error}") from error
         if manifest.content_hash != stored:
@@ -137,6 +175,8 @@ class Manifest:
         ):
             if twice := [name for name, number in Counter(names).items() if number > 1]:
                 raise BadParameter(f"Data set {self.dataset_id} lists the {what} {twice[0]} twice.")
+        if strays := sorted(key for key in self.keys if f"/{self.dataset_id}/" not in key):
+            raise BadParameter(f"{strays[0]} is listed but is not a part of data set {self.dataset_id}.")
         rows: Counter[str] = Counter()
         for part in self.files:
             rows[part.split] += part.rows
@@ -162,8 +202,12 @@ def check_id(dataset_id: str) -> None:
         )
 
 
-def part_name(pair: str, split: str, month: str) -> str:
-    """Name of a file within its data set.
+def _hash(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def part_name(pair: str, split: str, month: str, sha256: str) -> str:
+    """Name of a file within its data set: what it holds, and the beginning of its hash.
 
     Raises:
         BadParameter: there is no such pair, split or month.
@@ -174,4 +218,4 @@ def part_name(pair: str, split: str, month: str) -> str:
         raise BadParameter(f"There is no split {split!r}. The splits are {', '.join(SETS)}.")
     if not _MONTH.fullmatch(month):
         raise BadParameter(f"{month!r} is no month. Write it as in 2018-07.")
-    return f"{pair}/{split}/{month}.parquet"
+    return f"{pair}/{split}/{month}-{sha256[:SHORT]}.parquet"

@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import psycopg
+from psycopg import sql
 
 from include.dataset import targets
 from include.errors import BadParameter, Incomplete, MissingInput
 from include.features.arrays import Columns, Flags, Minutes
-from include.features.catalogue import CATALOGUE, Family, Feature
+from include.features.catalogue import CATALOGUE, STORED, Family, Feature
 from include.features.engine import compute
 from include.names import SCHEMA, Month, to_datetime
 from include.storage.arrays import read_rows
 from include.storage.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
-from include.storage.connection import Connection, connect
+from include.storage.connection import Connection, connect, qualified
+from include.storage.freshness import input_hash
+from include.storage.log import builds_of
 from include.storage.tables import table_of
 
 T = TypeVar("T")
@@ -50,41 +54,100 @@ class Matrix(NamedTuple):
 
 
 def read_matrix(
-    connection: Connection, pair: str, month: Month, names: Collection[str] | None = None
+    connection: Connection,
+    pair: str,
+    month: Month,
+    names: Collection[str] | None = None,
+    planned: str | None = None,
 ) -> Matrix:
     """One month of the matrix.
 
     Args:
-        connection: a session.
+        connection: a session outside of a transaction.
         pair: the currency pair.
         month: the month.
         names: features wanted, as ``table__column``; None for all 730.
+        planned: refuse to read anything but these inputs, see `include.dataset.frame.Frame`.
 
     Raises:
         BadParameter: there is no such feature.
-        Incomplete: a stored table has other rows than the bars ask for; it is named.
+        Incomplete: a stored table has other rows than the bars ask for; it is named. Or the inputs are not
+            those that were planned.
         MissingInput: the pair has no bars or no baseline.
     """
-    ts, features = read_features(connection, pair, month, names)
-    base, raw = _reference(connection, pair, month, ts)
+    with _one_moment(connection, pair, names):
+        ts, features = _features(connection, pair, month, names, planned)
+        base, raw = _reference(connection, pair, month, ts)
     return Matrix(pair, month, ts, features, base, raw)
 
 
 def read_features(
-    connection: Connection, pair: str, month: Month, names: Collection[str] | None = None
+    connection: Connection,
+    pair: str,
+    month: Month,
+    names: Collection[str] | None = None,
+    planned: str | None = None,
 ) -> tuple[Minutes, Columns]:
     """Rows and features of `read_matrix`, without what needs the first minutes of the month after.
 
     Raises:
         BadParameter, Incomplete, MissingInput: as `read_matrix`.
     """
+    with _one_moment(connection, pair, names):
+        return _features(connection, pair, month, names, planned)
+
+
+def changed_since_plan(pair: str, month: str) -> Incomplete:
+    """The error of a data set whose inputs are no longer those it was planned on."""
+    return Incomplete(
+        f"Bars, feature tables or code of {pair} in {month} changed since this data set was planned. Nothing "
+        "is published of it. Run the DAG bqx_features, then start bqx_dataset again."
+    )
+
+
+@contextmanager
+def _one_moment(connection: Connection, pair: str, names: Collection[str] | None) -> Iterator[None]:
+    """Everything that is read inside is of one moment: a month that is being built waits for the end.
+
+    A month that is swapped in would be seen at once, whatever an older snapshot says, so the parents are
+    locked against that. Reading and writing of rows goes on.
+    """
+    families = ["m1", *(family.name for family, _ in _wanted(names) if family.stored)]
+    tables = sql.SQL(", ").join(
+        sql.SQL("ONLY {}").format(qualified(table_of(name, pair).name)) for name in families
+    )
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        try:
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(tables))
+        except psycopg.errors.UndefinedTable as error:
+            raise Incomplete(
+                f"{pair}: {error.diag.message_primary}. Load its bars (DAG bqx_load) and build its features "
+                "(DAG bqx_features) first."
+            ) from error
+        yield
+
+
+def _features(
+    connection: Connection, pair: str, month: Month, names: Collection[str] | None, planned: str | None
+) -> tuple[Minutes, Columns]:
     wanted = _wanted(names)
     features: Columns = {}
     chunk = _chunk(connection, pair, month, [family.name for family, _ in wanted if not family.stored])
+    if planned is not None and planned != _inputs(connection, chunk):
+        raise changed_since_plan(pair, str(month))
     for family, columns in wanted:
         part = _stored(connection, chunk, family, columns) if family.stored else _computed(chunk, family)
         features |= {column.full_name: part[column.name] for column in columns}
     return chunk.rows_of_month, features
+
+
+def _inputs(connection: Connection, chunk: Chunk) -> str:
+    """Hash over the bars of the month and what the stored tables of the pair were made from."""
+    tables = [table_of(family, chunk.pair).name for family in STORED]
+    log = builds_of(connection, tables, [chunk.month])
+    hashes = (log[name, chunk.month].input_hash if (name, chunk.month) in log else "" for name in tables)
+    return input_hash(chunk, hashes)
 
 
 def ahead(url: str, read: Callable[[Connection, Month], T], months: Iterable[Month]) -> Iterator[T]:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from include import pages
 from include.dataset.assemble import Exported, features_of
 from include.dataset.evidence import FEATURES
-from include.dataset.export import finish, open_manifest
-from include.dataset.frame import Frame
+from include.dataset.export import finish, open_manifest, read_document, write_document
+from include.dataset.frame import Frame, fresh_inputs
 from include.dataset.manifest import Manifest
+from include.dataset.matrix import changed_since_plan
 from include.dataset.profile import PairProfile
 from include.dataset.select import Selection, bucket
 from include.dataset.split import GAP, SETS, Interval
@@ -25,6 +26,8 @@ from include.features.arrays import Floats
 from include.features.catalogue import catalogue_hash
 from include.names import to_datetime
 from include.storage.chunks import code_version
+from include.storage.connection import connect
+from include.storage.stage_order import refuse_unmigrated
 
 __all__ = ["DOCUMENTS", "Choice", "publish"]
 
@@ -85,13 +88,15 @@ class _Pieces(NamedTuple):
     exported: dict[str, Exported]
 
 
-def publish(store: ObjectStore, frame: Frame, reports: str) -> dict[str, Any]:
+def publish(url: str, store: ObjectStore, frame: Frame, reports: str) -> dict[str, Any]:
     """Write the documents, then the manifest; from then on the data set is there and never changes.
 
-    Killed at any point it can be run again. Once the manifest is there it writes nothing more and only
-    clears away what is left of the work.
+    Before that everything it was made from is compared once more with what the run was planned on. Killed at
+    any point it can be run again. Once the manifest is there it writes nothing more and only clears away
+    what is left of the work.
 
     Args:
+        url: libpq connection string.
         store: where the files are.
         frame: what the data set is to be.
         reports: folder of all reports.
@@ -101,21 +106,28 @@ def publish(store: ObjectStore, frame: Frame, reports: str) -> dict[str, Any]:
 
     Raises:
         MissingInput: a piece is not there; pair and step are named.
+        Incomplete: bars, tables or code changed since the plan; nothing was published.
+        MigrationDue: a pair has to be migrated (again) first; nothing was published.
         DatasetConflict: a data set of this id is there and has other content.
     """
     work, folder = Work(store, frame), Path(reports) / REPORTS / frame.dataset_id
     written = _written(store, frame)
-    try:
-        pieces = _collect(work)
-    except MissingInput:
-        if written is None or written.extra.get("frame") != frame.fingerprint:
-            raise
-        manifest = written  # a run before this one published it and cleared its work away
+    if written is not None and written.extra.get("frame") == frame.fingerprint:
+        manifest = written  # an earlier try published it
     else:
-        manifest = _manifest(store, frame, pieces)
+        pieces = _collect(work)
+        manifest = _manifest(frame, pieces, _unchanged_inputs(url, frame))
         if written is None:
-            _put_documents(store, manifest, _documents(frame, pieces, manifest, folder))
+            documents = _documents(frame, pieces, manifest, folder)
+            manifest = replace(
+                manifest,
+                documents={
+                    what: write_document(store, frame.dataset_id, DOCUMENTS[what], body)
+                    for what, body in documents.items()
+                },
+            )
         finish(store, manifest)
+        manifest = open_manifest(store, frame.dataset_id)
     report = _keep_report(store, manifest, folder)
     work.clear()
     return {
@@ -127,6 +139,18 @@ def publish(store: ObjectStore, frame: Frame, reports: str) -> dict[str, Any]:
         "report": report,
         "summary": _summary(store, manifest, report),
     }
+
+
+def _unchanged_inputs(url: str, frame: Frame) -> dict[str, dict[str, str]]:
+    """What the stored tables were made from, if nothing changed since the plan."""
+    with connect(url) as connection:
+        refuse_unmigrated(connection, frame.pairs)
+    found = fresh_inputs(url, frame.pairs, frame.months)
+    for pair in frame.pairs:
+        for month in frame.months:
+            if found.inputs[pair][month] != frame.inputs[pair][month]:
+                raise changed_since_plan(pair, month)
+    return found.fingerprints
 
 
 def _summary(store: ObjectStore, manifest: Manifest, report: str) -> str:
@@ -164,7 +188,7 @@ def _collect(work: Work) -> _Pieces:
     return _Pieces(choice, tuple(profiles), exported)
 
 
-def _manifest(store: ObjectStore, frame: Frame, pieces: _Pieces) -> Manifest:
+def _manifest(frame: Frame, pieces: _Pieces, inputs: Mapping[str, Mapping[str, str]]) -> Manifest:
     files = tuple(part for exported in pieces.exported.values() for part in exported.files)
     rows = {name: sum(part.rows for part in files if part.split == name) for name in SETS}
     whole = Interval(frame.start, frame.end)
@@ -178,8 +202,8 @@ def _manifest(store: ObjectStore, frame: Frame, pieces: _Pieces) -> Manifest:
         files=files,
         source=_range(whole),
         code_version=code_version(),
+        inputs=inputs,
         extra={
-            "documents": {what: store.key(frame.dataset_id, name) for what, name in DOCUMENTS.items()},
             "named": frame.named,
             "pairs": list(frame.pairs),
             "selected": len(pieces.choice.selection.columns),
@@ -238,16 +262,10 @@ def _profile_arrays(profiles: Sequence[PairProfile]) -> dict[str, Any]:
     return {f"{each.pair}/{name}": values for each in bare for name, values in each.arrays().items()}
 
 
-def _put_documents(store: ObjectStore, manifest: Manifest, documents: Mapping[str, bytes]) -> None:
-    keys = manifest.extra["documents"]
-    for what, body in documents.items():
-        store.put(keys[what], body, hashlib.sha256(body).hexdigest(), {})
-
-
 def _keep_report(store: ObjectStore, manifest: Manifest, folder: Path) -> str:
     """Make the local page that of the bucket: another worker, or an earlier run, may have drawn it."""
     page = folder / "index.html"
-    body = store.get(manifest.extra["documents"]["report"])
-    if body is not None and not (page.is_file() and page.read_bytes() == body):
+    body = read_document(store, manifest, "report")
+    if not (page.is_file() and page.read_bytes() == body):
         pages.write(page, body)
     return str(page)

@@ -112,5 +112,5 @@ def _strays(store: ObjectStore, name: str, files: list[Found]) -> list[Found]:
         manifest = open_manifest(store, name)
     except QualityError:  # nothing is removed on the word of a damaged manifest
         return []
-    listed = {part.key for part in manifest.files} | set(manifest.extra.get("documents", {}).values())
-    return [one for one in files if one.key not in listed and one.key != store.key(name, NAME)]
+    listed = manifest.keys | {store.key(name, NAME)}
+    return [one for one in files if one.key not in listed]

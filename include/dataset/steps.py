@@ -20,6 +20,8 @@ from include.dataset.publish import Choice
 from include.dataset.store import ObjectStore
 from include.dataset.work import Work, arrays_bytes, json_bytes, remove_abandoned
 from include.features.arrays import Floats
+from include.storage.connection import connect
+from include.storage.stage_order import beside_others
 
 __all__ = ["choose", "clean_up", "examine", "export", "plan", "publish"]
 
@@ -41,10 +43,12 @@ def examine(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) -
 
     Raises:
         QualityError, LeakedColumn, BadParameter, Incomplete: see `include.dataset.examine.examine_pair`.
+        MigrationDue, Busy: see `include.storage.stage_order.beside_others`.
     """
     started = time.monotonic()
     work = Work(store, Frame.of(frame))
-    found = examine_pair(url, work.frame, pair)
+    with connect(url) as connection, beside_others(connection, pair):
+        found = examine_pair(url, work.frame, pair)
     work.put(f"profile/{pair}.npz", arrays_bytes(found.profile.arrays()))
     work.put(f"evidence/{pair}.npz", arrays_bytes(found.evidence.arrays()))
     return {
@@ -92,10 +96,13 @@ def export(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) ->
         MissingInput: nothing was chosen yet.
         BadParameter: a set of the pair has no rows with all selected columns.
         DatasetConflict: a data set of this id is there and has other files.
+        Incomplete: bars or tables changed since the plan.
+        MigrationDue, Busy: see `include.storage.stage_order.beside_others`.
     """
     work = Work(store, Frame.of(frame))
     choice = Choice.load(work)
-    written = export_pair(url, store, work.frame, pair, choice.selection)
+    with connect(url) as connection, beside_others(connection, pair):
+        written = export_pair(url, store, work.frame, pair, choice.selection)
     told = written.to_dict() | {"choice": choice.fingerprint}
     work.put(f"exported/{pair}.json", json_bytes(told))
     return {
@@ -105,9 +112,9 @@ def export(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) ->
     }
 
 
-def publish(store: ObjectStore, frame: Mapping[str, Any], reports: str) -> dict[str, Any]:
+def publish(url: str, store: ObjectStore, frame: Mapping[str, Any], reports: str) -> dict[str, Any]:
     """Make the data set visible; see `include.dataset.publish.publish`."""
-    return publishing.publish(store, Frame.of(frame), reports)
+    return publishing.publish(url, store, Frame.of(frame), reports)
 
 
 def clean_up(store: ObjectStore, reports: str, keep_last: int, *, dry_run: bool = False) -> dict[str, Any]:

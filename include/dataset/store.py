@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -84,31 +85,10 @@ class ObjectStore(NamedTuple):
             raise
         return body
 
-    def metadata(self, key: str) -> dict[str, str] | None:
-        """What was noted with an object when it was written, None if there is none."""
-        try:
-            return dict(self.client.head_object(Bucket=self.bucket, Key=key)["Metadata"])
-        except self.client.exceptions.ClientError as error:
-            if _code(error) in _ABSENT:
-                return None
-            raise
-
-    def put(self, key: str, body: bytes, sha256: str, metadata: Mapping[str, str]) -> None:
-        """Write an object. The store itself checks that what arrives has this SHA-256.
-
-        Args:
-            key: where to.
-            body: its bytes.
-            sha256: their hash, hexadecimal; noted with the object.
-            metadata: what else to note, ASCII.
-        """
-        self.client.put_object(
-            Bucket=self.bucket,
-            Key=key,
-            Body=body,
-            ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
-            Metadata={"sha256": sha256, **metadata},
-        )
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object. The store itself checks that what arrives has the right SHA-256."""
+        checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ChecksumSHA256=checksum)
 
     def put_once(self, key: str, body: bytes) -> bool:
         """Write an object unless one is there; returns False if so. Of several writers one wins."""

@@ -6,7 +6,6 @@ The frame is part of the key, so that two runs with the same id and other settin
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ class Work(NamedTuple):
 
     def put(self, name: str, body: bytes) -> None:
         """Keep a result, in place of an earlier one."""
-        self.store.put(self.key(name), body, hashlib.sha256(body).hexdigest(), {})
+        self.store.put(self.key(name), body)
 
     def get(self, name: str, step: str) -> bytes:
         """A result.

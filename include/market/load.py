@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,23 @@ from include.names import SCHEMA, Month, months_between, table, to_datetime
 from include.storage.bars import is_origin_layout
 from include.storage.build import build
 from include.storage.connection import Connection, connect
+from include.storage.content import KEY, Content, measure
 from include.storage.copying import encode
-from include.storage.log import baseline_of, baselines, built_from, record_baseline, record_build, record_load
-from include.storage.partitions import Kept, lock_month, replace_month
+from include.storage.log import (
+    Built,
+    baseline_of,
+    baselines,
+    built_from,
+    record_baseline,
+    record_build,
+    record_load,
+)
+from include.storage.ownership import foreign_columns, owned_columns
+from include.storage.partitions import Kept, lock_month, partition_of, replace_month
 from include.storage.schema import columns_of, ensure_tables
-from include.storage.tables import BQX_COLUMNS, table_of
+from include.storage.stage_order import beside_others, refuse_unmigrated
+from include.storage.tables import Table, table_of
+from include.storage.upgrade import upgrade
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +61,13 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
 
     Raises:
         BadInput: a file is bad; the message names file, row and remedy.
-        BadParameter: the source holds no pair wanted, or a table of the origin would be rewritten.
+        BadParameter: the source holds no pair wanted, or a table that somebody else made would be rewritten.
+        MigrationDue: stage 1.6.9 has to be done for some of the pairs first.
         MissingInput: a pair has no bar to take its base from.
     """
     with connect(url) as connection:
         source = _open(connection, request)
+        refuse_unmigrated(connection, source.pairs)
         limits = {pair: source.limits(pair) for pair in source.pairs}
         stored = baselines(connection) if columns_of(connection, "baseline_rates") else {}
         bases = choose_baselines(source, stored)
@@ -80,10 +94,14 @@ def _open(connection: Connection, request: LoadRequest) -> Source:
 
 
 def _refuse_rewriting(connection: Connection, source: Source) -> None:
-    in_place = [pair for pair in source.pairs if is_origin_layout(connection, pair)]
+    upgrade(connection)
+    foreign = foreign_columns(connection, [table_of("m1", pair) for pair in source.pairs])
+    in_place = [
+        pair for pair in source.pairs if is_origin_layout(connection, pair) or table("m1", pair) in foreign
+    ]
     if in_place:
         raise BadParameter(
-            f"{SCHEMA}.m1 tables of {', '.join(in_place)} exist in the origin's layout and are never "
+            f"{SCHEMA}.m1 tables of {', '.join(in_place)} were not made by this bundle and are never "
             "rewritten. Leave source empty to use the bars that are there, or leave these pairs out."
         )
 
@@ -94,7 +112,7 @@ def _store(
     with connection.transaction():
         families = ("m1", "bqx") if request.source is not None else ("bqx",)
         tables = [table_of(name, pair) for pair in source.pairs for name in families]
-        ensure_tables(connection, [one for one in tables if not _is_origin_bqx(connection, one.name)])
+        ensure_tables(connection, [one for one in tables if not _is_foreign_bqx(connection, one)])
         for pair, base in bases.items():
             record_baseline(connection, pair, base)
         return record_load(
@@ -109,63 +127,105 @@ def _store(
 def load_pair(url: str, request: LoadRequest, pair: str) -> dict[str, Any]:
     """Write the bars of one pair month by month, then build its BQX series.
 
-    A month whose bars, baseline and price side are those of its last load is left alone. Bars in the
-    database outside the range the source covers are kept. A ``bqx_{pair}`` in the origin's layout is
-    left as it is.
+    A month is left alone if its bars, baseline and price side are those of its last load and the rows in the
+    table are exactly those that this load left: rows that were deleted or changed since are restored. Bars
+    in the database outside the range the source covers are kept. A ``bqx_{pair}`` that somebody else made
+    is left as it is.
 
     Returns:
-        Plain values: pair, months written, BQX months built, rows written, seconds.
+        Plain values: pair, months written, ``restored`` (of these, months whose rows were not those of the
+        last load), BQX months built, rows written, seconds.
+
+    Raises:
+        MigrationDue: stage 1.6.9 has to be done for the pair first.
+        Busy: another run holds a month for too long, or a migration of the pair is at work.
     """
     started = time.monotonic()
-    months = rows = 0
-    with connect(url) as connection:
+    written: list[_Written] = []
+    with connect(url) as connection, beside_others(connection, pair):
         if request.source is not None:
             source = FileSource(request)
             bars, derived = source.everything(pair), source.is_derived(pair)
             for month in months_between(int(bars.ts[0]), int(bars.ts[-1])):
                 part = bars.slice(month.first_minute, month.end_minute)
-                count = _write_month(connection, pair, month, part, request.price_side, derived=derived)
-                months += count > 0
-                rows += count
-        skip_bqx = _is_origin_bqx(connection, table("bqx", pair))
-    bqx = {"built": 0, "rows": 0} if skip_bqx else build(url, pair, ["bqx"])
+                if len(part):
+                    written.append(_write_month(connection, request, pair, month, part, derived=derived))
+        skip_bqx = _is_foreign_bqx(connection, table_of("bqx", pair))
+        bqx = {"built": 0, "rows": 0} if skip_bqx else build(url, pair, ["bqx"], rebuild=request.rebuild)
     return {
         "pair": pair,
-        "months": months,
+        "months": sum(one.rows > 0 for one in written),
+        "restored": sum(one.restored for one in written),
         "bqx_months": bqx["built"],
-        "rows": rows + int(str(bqx["rows"])),
+        "rows": sum(one.rows for one in written) + int(str(bqx["rows"])),
         "seconds": round(time.monotonic() - started, 2),
     }
 
 
-def _is_origin_bqx(connection: Connection, name: str) -> bool:
-    columns = columns_of(connection, name)
-    return name.startswith("bqx_") and bool(columns) and not set(BQX_COLUMNS) <= set(columns)
+class _Written(NamedTuple):
+    """Rows of a month that was written, 0 if it was right; whether rows of its last load were not there."""
+
+    rows: int
+    restored: bool = False
+
+
+def _is_foreign_bqx(connection: Connection, target: Table) -> bool:
+    return target.family == "bqx" and bool(
+        columns_of(connection, target.name) and not owned_columns(connection, target.name)
+    )
 
 
 def _write_month(
-    connection: Connection, pair: str, month: Month, bars: Bars, price_side: str, *, derived: bool
-) -> int:
-    if not len(bars):
-        return 0
+    connection: Connection, request: LoadRequest, pair: str, month: Month, bars: Bars, *, derived: bool
+) -> _Written:
     target = table_of("m1", pair)
     rate = baseline_of(connection, pair).rate
-    if derived and price_side != "mid":
-        price_side = "unknown"  # a product or quotient of two bids is no bid
+    # a product or quotient of two bids is no bid
+    price_side = request.price_side if request.price_side == "mid" or not derived else "unknown"
     fingerprint = _fingerprint(bars, f"{rate!r} {price_side} {derived}")
     started = time.monotonic()
     with connection.transaction():
         lock_month(connection, target.name, month)
         last = built_from(connection, target.name, month)
-        if last is not None and last[0] == fingerprint:
-            return 0
+        intact = last is not None and _is_intact(connection, target, month, last)
+        if intact and last is not None and last.input_hash == fingerprint and not request.rebuild:
+            return _Written(0)
         rows = encode(bars.ts, m1_columns(bars, rate, price_side, derived=derived), target.columns)
         keep = Kept(int(bars.ts[0]), int(bars.ts[-1]))
         count = replace_month(connection, target, month, rows, keep=keep).rows
-        seconds = time.monotonic() - started
-        record_build(connection, target.name, month, rows=count, input_hash=fingerprint, seconds=seconds)
-    log.info("%s %s: %s bars in %.2f s", target.name, month, f"{count:,}", seconds)
-    return count
+        record_build(
+            connection,
+            target.name,
+            month,
+            rows=count,
+            input_hash=fingerprint,
+            seconds=time.monotonic() - started,
+            content_hash=_content(connection, target, month).fingerprint,
+        )
+    log.info("%s %s: %s bars in %.2f s", target.name, month, f"{count:,}", time.monotonic() - started)
+    restored = last is not None and not intact
+    if restored:
+        log.warning("%s %s: its rows were not those of the last load; restored", target.name, month)
+    if last is not None and last.input_hash == fingerprint and count < last.rows:
+        log.warning(
+            "%s %s: %s rows of other files are missing, load these again",
+            target.name, month, f"{last.rows - count:,}",
+        )  # fmt: skip
+    return _Written(count, restored)
+
+
+def _is_intact(connection: Connection, target: Table, month: Month, last: Built) -> bool:
+    """The table holds exactly the rows that the last load left there."""
+    if partition_of(connection, target.name, month) is None:
+        return False
+    content = _content(connection, target, month)
+    return (content.rows, content.fingerprint) == (last.rows, last.content_hash)
+
+
+def _content(connection: Connection, target: Table, month: Month) -> Content:
+    partition = partition_of(connection, target.name, month)
+    assert partition is not None
+    return measure(connection, partition, [KEY, *target.columns])
 
 
 def _fingerprint(bars: Bars, rest: str) -> str:

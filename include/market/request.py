@@ -27,6 +27,7 @@ class LoadRequest:
         crosses: "none", or "derive": crosses without a file come from their two dollar legs.
         price_side: which price the bars record: bid, mid, ask or unknown.
         timezone: clock of the files, for formats that do not say it themselves.
+        rebuild: write months again that are already right.
     """
 
     source: str | None
@@ -36,6 +37,7 @@ class LoadRequest:
     crosses: str = "none"
     price_side: str = "unknown"
     timezone: str | None = None
+    rebuild: bool = False
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.pairs) - set(PAIRS))
@@ -65,7 +67,7 @@ class LoadRequest:
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> LoadRequest:
         """From the params of a DAG run."""
-        names = ("source", "first_day", "end_day", "crosses", "price_side", "timezone")
+        names = ("source", "first_day", "end_day", "crosses", "price_side", "timezone", "rebuild")
         return cls(pairs=tuple(params["pairs"]), **{name: params[name] for name in names})
 
 

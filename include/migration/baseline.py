@@ -1,20 +1,9 @@
-"""What every partition holds before the migration: exact counts and content fingerprints.
-
-The fingerprint is the sum over the rows of ``hashint8extended(hash_record_extended(ROW(columns), 0), 0)``:
-it does not depend on the order of the rows nor on names, and a lost, doubled or changed row changes it.
-A record's hash is linear in the hashes of its columns, so without the outer hash the sum would not see
-two rows that exchange a value.
-"""
+"""What every partition holds before the migration: exact counts and content fingerprints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterable
 from typing import Any, NamedTuple
-
-import psycopg
-from psycopg import sql
 
 from include.errors import MigrationRefused
 from include.migration import journal
@@ -22,9 +11,8 @@ from include.migration.locking import session
 from include.migration.model import Batch, Plan
 from include.migration.objects import find
 from include.names import SCHEMA
-from include.storage.connection import Connection, qualified, statement
-
-KEY = "ts_utc"
+from include.storage.connection import Connection, statement
+from include.storage.content import Content, measure
 
 
 class Leaf(NamedTuple):
@@ -35,15 +23,6 @@ class Leaf(NamedTuple):
     file_node: int
     bound: str
     columns: tuple[str, ...]
-
-
-class Content(NamedTuple):
-    """What a leaf holds; first and last key are None where it has no rows or no column ``ts_utc``."""
-
-    rows: int
-    first: datetime | None
-    last: datetime | None
-    fingerprint: Decimal
 
 
 class Baseline(NamedTuple):
@@ -124,47 +103,12 @@ def read(connection: Connection, pair: str) -> list[Baseline]:
     ]
 
 
-def uncompared(connection: Connection, pairs: Sequence[str]) -> set[str]:
-    """Pairs that were renamed and not found right since: their run was killed before its check, or failed."""
-    rows = _rows(connection, "list_uncompared", {"pairs": list(pairs)}) if journal.exists(connection) else ()
-    return {str(pair) for (pair,) in rows}
-
-
 def leaves(connection: Connection, parent: int) -> list[Leaf]:
     """The tables that hold the rows of a parent, by name."""
     return [
         Leaf(oid, name, file_node, bound, tuple(columns))
         for oid, name, file_node, bound, columns in _rows(connection, "list_leaves", {"parent": parent})
     ]
-
-
-def measure(connection: Connection, table: str, columns: Sequence[str]) -> Content:
-    """Exact count, key range and fingerprint over the given columns, in this order."""
-    record = sql.SQL("ROW({})").format(sql.SQL(", ").join(sql.Identifier(column) for column in columns))
-    try:
-        return _measure(
-            connection,
-            table,
-            columns,
-            sql.SQL("hashint8extended(hash_record_extended({}, 0), 0)").format(record),
-        )
-    except psycopg.errors.UndefinedFunction:  # a column of a type that has no hash, such as json
-        text = sql.SQL("hashtextextended(({})::text, 0)").format(record)
-        return _measure(connection, table, columns, text)
-
-
-def _measure(connection: Connection, table: str, columns: Sequence[str], row_hash: sql.Composable) -> Content:
-    key = sql.Identifier(KEY) if KEY in columns else sql.SQL("NULL::TIMESTAMPTZ")
-    row = connection.execute(
-        statement(
-            "migration/measure_leaf",
-            table=qualified(table),
-            key=sql.SQL("{}::TIMESTAMPTZ").format(key),
-            hash=row_hash,
-        )
-    ).fetchone()
-    assert row is not None
-    return Content._make(row)
 
 
 def _take_batch(connection: Connection, batch: Batch) -> list[Content]:

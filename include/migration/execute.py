@@ -19,6 +19,9 @@ from include.migration.model import Batch, Plan, Rename
 from include.migration.objects import alter, find, pending, present
 from include.names import SCHEMA
 from include.storage.connection import Connection, qualified
+from include.storage.log import forget_builds
+from include.storage.ownership import owned_columns
+from include.storage.schema import columns_of
 
 
 class _Done(NamedTuple):
@@ -74,8 +77,8 @@ def _batch(
     def work() -> _Done:
         todo = pending(connection, batch.renames)
         oid = _check_parent(connection, batch, parent)
-        if batch.drop_empty:
-            _drop_empty(connection, batch)
+        if batch.drop_first:
+            _drop_ours(connection, batch)
         connection.execute(alter(todo))
         journal.record(connection, plan_hash=plan_hash, family=batch.family, pair=batch.pair, renames=todo)
         return _Done(todo, with_view and views.create(connection, old=batch.old, new=batch.new, table=oid))
@@ -118,13 +121,18 @@ def _check_parent(connection: Connection, batch: Batch, parent: str) -> int:
     return found.oid
 
 
-def _drop_empty(connection: Connection, batch: Batch) -> None:
-    """Remove the empty table that has the new name. Never CASCADE: the server refuses if it is read."""
-    table = qualified(batch.drop_empty)
+def _drop_ours(connection: Connection, batch: Batch) -> None:
+    """Remove the table of ours that has the new name. Never CASCADE: the server refuses if it is read."""
+    name = batch.drop_first
+    table = qualified(name)
     connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
-    if connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)).fetchone() != (False,):
+    strangers = set(columns_of(connection, name)) - {"ts_utc", *owned_columns(connection, name)}
+    filled = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table)).fetchone()
+    if strangers or (filled != (False,) and not batch.drop_rows):
+        what = f"the column {min(strangers)}, which is not ours," if strangers else "rows"
         raise MigrationRefused(
-            f"Table {SCHEMA}.{batch.drop_empty} has rows now, so it is not dropped. Nothing of this batch "
-            "was renamed; plan again."
+            f"Table {SCHEMA}.{name} has {what} now, so it is not dropped. Nothing of this batch was renamed; "
+            "plan again."
         )
     connection.execute(sql.SQL("DROP TABLE {}").format(table))
+    forget_builds(connection, name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from psycopg.types.json import Jsonb
@@ -24,8 +26,8 @@ class Entry(NamedTuple):
 def exists(connection: Connection) -> bool:
     """Was anything ever migrated in this database?"""
     row = connection.execute(
-        "SELECT to_regclass('bqx.migration_journal') IS NOT NULL"
-        " AND to_regclass('bqx.migration_plan') IS NOT NULL"
+        "SELECT count(to_regclass('bqx.migration_' || part)) = 4"
+        " FROM unnest(ARRAY['journal', 'baseline', 'plan', 'documents']) AS part"
     ).fetchone()
     return row == (True,)
 
@@ -87,6 +89,45 @@ def in_force(connection: Connection, pair: str) -> list[Entry]:
         Entry(str(family), Rename(cast(Kind, kind), int(str(oid)), str(old), str(new), str(on)))
         for family, kind, oid, old, new, on in rows
     ]
+
+
+class Documents(NamedTuple):
+    """What was written last about the renames in force of a pair.
+
+    Attributes:
+        files: paths by what they are; empty if nothing was written since the last rename.
+        published_at: when; None if never.
+    """
+
+    files: Mapping[str, str]
+    published_at: datetime | None
+
+    @property
+    def complete(self) -> bool:
+        """Everything was written after the last rename and is still there."""
+        return bool(self.files) and all(Path(path).is_file() for path in self.files.values())
+
+
+def record_documents(
+    connection: Connection, pairs: Sequence[str], files: Mapping[str, str], run_label: str
+) -> None:
+    """Note that the documents of some pairs were written."""
+    connection.execute(
+        "INSERT INTO bqx.migration_documents (pairs, run_label, files) VALUES (%s, %s, %s)",
+        [list(pairs), run_label, Jsonb(dict(files))],
+    )
+
+
+def documents(connection: Connection, pairs: Sequence[str]) -> dict[str, Documents]:
+    """The documents of each pair that has renames in force."""
+    if not exists(connection):
+        return {}
+    rows = connection.execute(statement("migration/list_documents"), {"pairs": list(pairs)})
+    found = {}
+    for pair, renamed_at, published_at, files in cast("Iterable[tuple[Any, ...]]", rows):
+        current = published_at is not None and published_at >= renamed_at
+        found[str(pair)] = Documents(files if current else {}, published_at)
+    return found
 
 
 def mark_reverted(connection: Connection, family: str, pair: str) -> int:

@@ -13,8 +13,9 @@ from psycopg import sql
 
 from include.errors import Busy, MigrationRefused
 from include.names import SCHEMA
-from include.storage.connection import Connection, connect, qualified
+from include.storage.connection import Connection, connect, qualified, statement
 from include.storage.locks import attempts
+from include.storage.stage_order import lock_key
 
 LOCK_TIMEOUT = "500ms"  # for each lock, and for all locks of a batch together
 PATIENCE = 60.0  # seconds of jittered retries before a batch gives up
@@ -71,7 +72,7 @@ def session(url: str, pair: str) -> Iterator[Connection]:
     """The one session that migrates a pair. Ends with the process, however that ends.
 
     Raises:
-        Busy: another run is migrating this pair.
+        Busy: another run is migrating this pair, or a load, a build or a training set works on it.
     """
     with connect(url) as connection:
         connection.prepare_threshold = None  # several commands in one string cannot be prepared
@@ -82,15 +83,22 @@ def session(url: str, pair: str) -> Iterator[Connection]:
         try:
             with connection.transaction():
                 connection.execute("SELECT set_config('lock_timeout', %s, true)", [RUN_PATIENCE])
-                connection.execute(
-                    "SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"bqx: migrate {pair}"]
-                )
+                connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [lock_key(pair)])
         except psycopg.errors.LockNotAvailable as error:
             raise Busy(
-                f"Another run is migrating {pair} right now. Nothing was changed here; let that run finish, "
+                f"{_holder(connection, pair)} right now. Nothing was changed here; let that run finish, "
                 "then clear this task."
             ) from error
         yield connection
+
+
+def _holder(connection: Connection, pair: str) -> str:
+    """Who works on a pair, for people."""
+    holders = connection.execute(statement("schema/list_lock_holders"), {"key": lock_key(pair)}).fetchall()
+    if any(is_alone for _, is_alone in holders):
+        return f"Another run is migrating {pair}"
+    pids = ", ".join(str(pid) for pid, _ in holders)
+    return f"A load, a build or a training set is working on the tables of {pair} (server process {pids})"
 
 
 def under_locks(connection: Connection, tables: Sequence[str], work: Callable[[], T], effort: Effort) -> T:

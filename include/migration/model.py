@@ -51,8 +51,8 @@ class Batch(NamedTuple):
             indexes, sequences, columns. Empty unless the state is in `AT_WORK`.
         partitions: attached partitions of the parent, whatever they are called.
         reason: for a conflict, what is in the way and what to do; for others what a person should know.
-        drop_empty: an empty table of ours under the new name that is dropped first; only if that was
-            asked for.
+        drop_first: a table of ours under the new name that is dropped first; only if that was asked for.
+        drop_rows: that table may hold rows: the builds made all of it and can make it again.
     """
 
     family: str
@@ -63,7 +63,8 @@ class Batch(NamedTuple):
     renames: tuple[Rename, ...] = ()
     partitions: int = 0
     reason: str = ""
-    drop_empty: str = ""
+    drop_first: str = ""
+    drop_rows: bool = False
 
 
 class Note(NamedTuple):

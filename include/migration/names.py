@@ -10,30 +10,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from include import names
-from include.names import MAX_IDENTIFIER
+from include.names import COLUMNS_ONLY, LEGACY, MAX_IDENTIFIER, legacy_pattern
 from include.pairs import PAIRS
-
-LEGACY: dict[str, str] = {
-    "reg_idx": "reg",
-    "statistics_idx": "statistics_features",
-    "bollinger_idx": "bollinger_features",
-    "fibonacci_idx": "fibonacci_features",
-    "volume_idx": "volume_features",
-    "spread_idx": "spread_features",
-    "correlation_idx": "correlation_features",
-}
-"""Family of the catalogue to the prefix of its legacy tables."""
 
 RATE_NAMES: dict[str, str] = {
     family: family.replace("_idx", "_rate") for family in LEGACY if family != "reg_idx"
 }
 """Prefixes a half-done older migration left behind. ``reg_rate`` is a different table, never an alias."""
 
-COLUMNS_ONLY = ("reg_bqx",)  # the table keeps its name, only clashing columns are renamed
 FAMILIES = (*LEGACY, *COLUMNS_ONLY)
 
 LEGACY_PREFIX = "legacy_"  # a legacy column whose name the catalogue uses gets this in front
@@ -161,11 +148,6 @@ def match_new(name: str, pairs: Iterable[str] = PAIRS) -> Match | None:
     return _match(name, {family: family for family in LEGACY}, tuple(pairs))
 
 
-def old_pattern(pairs: Iterable[str] = PAIRS) -> str:
-    """The regular expression of legacy table names, understood by Python and by PostgreSQL's ``~``."""
-    return _pattern(LEGACY, tuple(pairs))
-
-
 def mention_pattern(pairs: Iterable[str] = PAIRS) -> str:
     r"""PostgreSQL pattern of a text that names a legacy table, or makes such a name out of its prefix.
 
@@ -223,17 +205,8 @@ def few(items: Sequence[str]) -> str:
 
 
 def _match(name: str, prefixes: dict[str, str], pairs: tuple[str, ...]) -> Match | None:
-    found = re.fullmatch(_pattern(prefixes, pairs), name)
+    found = re.fullmatch(legacy_pattern(pairs, prefixes.values()), name)
     if found is None:
         return None
     families = {prefix: family for family, prefix in prefixes.items()}
     return Match(families[found[1]], found[2], found[3] or "")
-
-
-def _pattern(prefixes: dict[str, str], pairs: tuple[str, ...]) -> str:
-    return _joined(tuple(prefixes.values()), pairs)
-
-
-@cache
-def _joined(prefixes: tuple[str, ...], pairs: tuple[str, ...]) -> str:
-    return rf"^({'|'.join(prefixes)})_({'|'.join(pairs)})(_[0-9]{{4}}_[0-9]{{2}})?$"

@@ -7,10 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from include.migration import names
+from include.migration.access import Access, door
 from include.migration.model import AT_WORK, Batch, Note
 from include.migration.snapshot import TABLES, VIEWS, Relation, Snapshot
-from include.names import SCHEMA, Month
+from include.names import LEGACY, SCHEMA, Month
 from include.pairs import PAIRS
+
+OLD_NAME = "old name"  # kind of the notes that only matter where compatibility views are made
 
 _FOLLOWS = {
     "view": "reads {tables}: follows by itself and stays usable",
@@ -32,6 +35,7 @@ def about(
         *_partitions(trees, accept_rate_names),
         *_missing_months(trees),
         *_dependents(catalog, batches, trees),
+        *_old_names(catalog, batches),
         *_other_schemas(catalog),
     ]
     return tuple(found)
@@ -97,7 +101,7 @@ def _view(relation: Relation) -> tuple[str, str]:
 
 
 def _unknown_pair(relation: Relation) -> tuple[str, str] | None:
-    found = re.fullmatch(rf"(?:{'|'.join(names.LEGACY.values())})_([a-z]{{6}})", relation.name)
+    found = re.fullmatch(rf"(?:{'|'.join(LEGACY.values())})_([a-z]{{6}})", relation.name)
     if found is None or found[1] in PAIRS:
         return None
     return "no target", f"{found[1]} is none of the {len(PAIRS)} pairs: stays as it is"
@@ -112,7 +116,7 @@ def _partitions(trees: Trees, accept_rate_names: bool) -> Iterator[Note]:
                     "keeps its name. Builds cannot attach a month whose rows are in it: move them out first"
                 )
                 yield Note("default partition", f"{SCHEMA}.{child.name}", text)
-            elif child.parent and family in names.LEGACY:
+            elif child.parent and family in LEGACY:
                 note = _partition(child, family, pair, accept_rate_names)
                 if note is not None:
                     yield Note(note[0], f"{SCHEMA}.{child.name}", note[1])
@@ -139,7 +143,7 @@ def _missing_months(trees: Trees) -> Iterator[Note]:
     """Gaps in a family's months, and months that all other families of the pair have."""
     months: dict[str, dict[str, set[str]]] = defaultdict(dict)
     for (family, pair), tree in trees.items():
-        if family in names.LEGACY:
+        if family in LEGACY:
             months[pair][family] = {month for child in tree if (month := _first_month(child))}
     for pair, families in months.items():
         for family, own in families.items():
@@ -177,6 +181,41 @@ def _dependents(catalog: Snapshot, batches: Sequence[Batch], trees: Trees) -> It
     for (kind, name), tables in sorted((key, tables) for key, tables in used.items() if tables):
         listed = ", ".join(tables[:3]) + f" and {len(tables) - 3} more" * (len(tables) > 3)
         yield Note("dependent", name, f"{kind}, {_FOLLOWS[kind].format(tables=listed)}")
+
+
+def _old_names(catalog: Snapshot, batches: Sequence[Batch]) -> Iterator[Note]:
+    """What a compatibility view cannot do that its table could, and whom that concerns."""
+    concerned: dict[str, list[str]] = defaultdict(list)
+    for batch in batches:
+        parent = catalog.parent(batch.old)
+        if batch.state in AT_WORK and batch.old != batch.new and parent is not None:
+            access = catalog.access.get(parent.oid)
+            if access is not None:
+                concerned[_about_view(access, catalog)].append(f"{SCHEMA}.{batch.old}")
+    for text, tables in concerned.items():
+        yield Note(OLD_NAME, names.few(tables), text)
+
+
+def _about_view(access: Access, catalog: Snapshot) -> str:
+    found = door(access, catalog.version, catalog.role)
+    if not found.view:
+        return (
+            f"no view is made under the old name, for it would not answer as the table does: {found.reason}"
+        )
+    owner = [access.owner]
+    lacks = {
+        "TRUNCATE": owner + list(access.may_truncate),
+        "COPY ... FROM": owner + access.roles("INSERT"),
+        "system columns such as ctid or tableoid": owner + access.roles("SELECT"),
+    }
+    listed = ", ".join(f"{what} ({', '.join(dict.fromkeys(roles))})" for what, roles in lacks.items())
+    text = f"a view under the old name answers, except for {listed}: these need the new name"
+    if found.refused:
+        text += (
+            f". It refuses {', '.join(found.refused)}, with rights on single columns of a table with row "
+            "security: they need the new name"
+        )
+    return text
 
 
 def _other_schemas(catalog: Snapshot) -> Iterator[Note]:

@@ -6,12 +6,12 @@ import csv
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from include.migration import names
-from include.migration.model import AT_WORK, Batch, Kind, Note, Plan, State
+from include.migration.model import AT_WORK, Batch, Kind, Note, Plan, Rename, State
 from include.names import SCHEMA
 from include.pages import write
 from include.storage.tables import table_of
@@ -54,8 +54,9 @@ def table(plan: Plan) -> str:
             batch.reason
         )
         lines += [f"    {detail}" for detail in details]
-        if batch.drop_empty:
-            lines.append(f"    drop       {batch.drop_empty}, empty")
+        if batch.drop_first:
+            what = "made by the builds" if batch.drop_rows else "empty"
+            lines.append(f"    drop       {batch.drop_first}, {what}")
         for rename in batch.renames:
             on = f" (of {rename.on})" if rename.on else ""
             lines.append(f"    {rename.kind:<10} {rename.old} -> {rename.new}{on}")
@@ -63,15 +64,24 @@ def table(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def manifest(plan: Plan) -> str:
-    """CSV of every rename, for whoever has the old names in scripts and reports."""
+def manifest(renames: Iterable[tuple[str, str, Rename]]) -> str:
+    """CSV of every rename, for whoever has the old names in scripts and reports.
+
+    Args:
+        renames: family, pair and rename.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("family", "pair", "kind", "table", "old_name", "new_name"))
-    for batch in plan.at_work:
-        for rename in batch.renames:
-            writer.writerow((batch.family, batch.pair, rename.kind, rename.on, rename.old, rename.new))
+    for family, pair, rename in renames:
+        writer.writerow((family, pair, rename.kind, rename.on, rename.old, rename.new))
     return text.getvalue()
+
+
+def renames_of(plan: Plan) -> Iterator[tuple[str, str, Rename]]:
+    """Family, pair and rename of everything that a plan renames."""
+    for batch in plan.at_work:
+        yield from ((batch.family, batch.pair, rename) for rename in batch.renames)
 
 
 def documentation(
@@ -129,7 +139,7 @@ def write_plan(plan: Plan, folder: Path) -> dict[str, Path]:
     }
     contents = {
         "table": table(plan),
-        "manifest": manifest(plan),
+        "manifest": manifest(renames_of(plan)),
         "summary": summary(plan, whole=str(paths["table"])),
         "json": json.dumps(plan.to_dict(), indent=1) + "\n",
     }
@@ -142,11 +152,20 @@ def write_result(
     plan: Plan,
     folder: Path,
     *,
+    renames: Iterable[tuple[str, str, Rename]],
     before: Mapping[str, int],
     after: Mapping[str, int],
     views: Sequence[str] = (),
 ) -> dict[str, Path]:
     """Write manifest, counts before and after, and the documentation of the tables.
+
+    Args:
+        plan: of the database as it is after the migration.
+        folder: where to.
+        renames: everything that is renamed, see `manifest`.
+        before: exact rows before, by the parent's new name.
+        after: exact rows after, by the parent's new name.
+        views: compatibility views under the old names.
 
     Returns:
         The paths by what they are: ``manifest``, ``counts``, ``tables``.
@@ -157,7 +176,7 @@ def write_result(
         "tables": folder / "tables.md",
     }
     lines = [f"{name},{before.get(name, '')},{after.get(name, '')}" for name in sorted({*before, *after})]
-    write(paths["manifest"], manifest(plan))
+    write(paths["manifest"], manifest(renames))
     write(paths["counts"], "\n".join(["table,rows_before,rows_after", *lines]) + "\n")
     write(paths["tables"], documentation(plan, before=before, after=after, views=views))
     return paths
@@ -266,8 +285,9 @@ def _remarks(plan: Plan) -> Iterator[str]:
     for batch in plan.batches:
         if batch.reason and batch.state != "conflict":
             remarks[batch.family, batch.reason.replace(batch.pair, "{pair}")].append(batch.pair)
-        if batch.drop_empty:
-            remarks[batch.family, "an empty table of ours is dropped for the legacy one"].append(batch.pair)
+        if batch.drop_first:
+            what = "a table that the builds made" if batch.drop_rows else "an empty table of ours"
+            remarks[batch.family, f"{what} is dropped for the legacy one"].append(batch.pair)
     if remarks:
         yield from ("", "## Remarks", "")
         for (family, reason), pairs in list(remarks.items())[:6]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from include.migration import names, notes, renames, snapshot
 from include.migration.model import Batch, Plan, State
 from include.migration.snapshot import TABLES, Relation, Snapshot
+from include.names import COLUMNS_ONLY
 from include.pairs import PAIRS
 from include.storage.connection import connect
 from include.storage.tables import table_of
@@ -28,12 +29,14 @@ class Options(NamedTuple):
 
     Attributes:
         replace_empty: an empty table of ours that has the new name is dropped for the legacy one.
+        replace_built: so is one that the builds have filled; they make its columns again.
         accept_rate_names: tables that an older migration named ``statistics_rate_{pair}`` and the like
             count as legacy tables if their columns are the legacy ones. Never ``reg_rate_{pair}``.
     """
 
     replace_empty: bool = False
     accept_rate_names: bool = False
+    replace_built: bool = False
 
 
 def make_plan(url: str, *, pairs: Sequence[str] = PAIRS, options: Options | None = None) -> Plan:
@@ -57,7 +60,7 @@ def classify(catalog: Snapshot, pairs: Sequence[str] = PAIRS, options: Options |
 
 def _batch(catalog: Snapshot, family: str, pair: str, options: Options) -> Batch:
     site = _Site(catalog, family, pair, options)
-    if family in names.COLUMNS_ONLY:
+    if family in COLUMNS_ONLY:
         return site.columns_only()
     if len(site.sources) > 1:
         found = " and ".join(source.name for source in site.sources)
@@ -90,7 +93,8 @@ class _Site:
         reason = f"lacks the legacy columns {names.few(lacking)}; renamed all the same" if lacking else ""
         begun = any(names.match_new(relation.name) for relation in self.catalog.tree(source))
         drop = target.name if target is not None else ""
-        return self._at_work(source, "interrupted" if begun else "to do", reason, drop)
+        batch = self._at_work(source, "interrupted" if begun else "to do", reason, drop)
+        return batch._replace(drop_rows=bool(batch.drop_first) and drop in self.catalog.filled)
 
     def from_new(self) -> Batch:
         """No legacy table: renamed before, made by the builds, or never there."""
@@ -117,7 +121,7 @@ class _Site:
             return self.conflict(
                 f"{self.new} is no table partitioned by month, which the builds need: rename it, {_AGAIN}"
             )
-        if self._is_catalogue_table(relation):
+        if self._is_only_ours(relation):
             return self._state("ours", relation)
         begun = any(name.startswith(names.LEGACY_PREFIX) for name in self._columns(relation))
         return self._at_work(relation, "interrupted" if begun else "to do")
@@ -129,13 +133,19 @@ class _Site:
     def _at_work(self, parent: Relation, state: State, reason: str = "", drop: str = "") -> Batch:
         """The batch with its renames; done if there are none, a conflict if a new name is taken."""
         found = renames.of(self.catalog, self.naming, parent)
+        twice = [r.old for r in found if r.kind == "column" and r.new in self._columns(parent)]
+        if twice:
+            names_ = f"{twice[0]}, which this bundle did not make, and {names.LEGACY_PREFIX}{twice[0]}"
+            return self._state(
+                "conflict", parent, f"{parent.name} has both {names_}: rename or drop one, {_AGAIN}"
+            )
         if not found:
             return self._state("done", parent)
         in_the_way = renames.taken(self.catalog, found, drop)
         if in_the_way:
             reason = f"{names.few(in_the_way)} exist already: rename or drop what has the name, {_AGAIN}"
             return self._state("conflict", parent, reason)
-        return self._state(state, parent, reason)._replace(renames=found, drop_empty=drop)
+        return self._state(state, parent, reason)._replace(renames=found, drop_first=drop)
 
     def _state(self, state: State, parent: Relation | None = None, reason: str = "") -> Batch:
         partitions = sum(1 for _ in self.catalog.tree(parent)) - 1 if parent is not None else 0
@@ -144,19 +154,24 @@ class _Site:
     def _why_not_replaced(self, target: Relation) -> str:
         """What keeps an existing target in place; empty if it may be dropped for the legacy table."""
         both = f"{self.old} and {self.new} both exist"
+        filled = target.name in self.catalog.filled
         if self.catalog.parent(target.name) is None:
             return f"{both}, the second is no partitioned table: rename or drop it, {_AGAIN}"
-        if target.name in self.catalog.filled:
-            return f"{both} and the new one holds rows: find out which one counts, move the other, {_AGAIN}"
-        if not self._is_catalogue_table(target):
-            return f"{both}; the new one is empty, its columns are not ours: rename or drop it, {_AGAIN}"
+        if not self._is_only_ours(target):
+            if filled:
+                what = "holds rows: find out which one counts, move the other"
+            else:
+                what = "is empty, its columns are not ours: rename or drop it"
+            return f"{both} and the new one {what}, {_AGAIN}"
         tree = {relation.oid for relation in self.catalog.tree(target)}
         users = sorted({dependent.name for dependent in self.catalog.dependents if dependent.on in tree})
         if users:
-            return f"{both}; the new one is empty but {names.few(users)} use it: drop or move them, {_AGAIN}"
-        if not self.options.replace_empty:
-            return f"{both}; the new one is ours and empty: allow replace_empty, or drop it, {_AGAIN}"
-        return ""
+            return f"{both}; the new one is ours but {names.few(users)} use it: drop or move them, {_AGAIN}"
+        if self.options.replace_built or (self.options.replace_empty and not filled):
+            return ""
+        if filled:
+            return f"{both}; the builds made the new one: allow replace_built, or drop it, {_AGAIN}"
+        return f"{both}; the new one is ours and empty: allow replace_empty, or drop it, {_AGAIN}"
 
     def _why_not_done(self, target: Relation, lacking: Sequence[str]) -> str:
         """What speaks against a table of the new name being the legacy one; empty if nothing does."""
@@ -183,17 +198,21 @@ class _Site:
             if name not in present and names.LEGACY_PREFIX + name not in present
         ]
 
-    def _is_catalogue_table(self, parent: Relation) -> bool:
-        """Exactly the columns that our own statements create."""
-        return self._columns(parent) == {"ts_utc": "TIMESTAMP WITH TIME ZONE"} | self.wanted
+    def _is_only_ours(self, parent: Relation) -> bool:
+        """We made every column but the key."""
+        owned = self.catalog.owned.get(parent.oid, frozenset())
+        return bool(owned) and set(self._columns(parent)) - {"ts_utc"} == owned
 
     def _is_ours(self, target: Relation) -> bool:
+        """We made every column of the catalogue that it has; whoever added others did it for himself."""
+        owned = self.catalog.owned.get(target.oid, frozenset())
         legacy = set(names.LEGACY_COLUMNS[self.family]) - set(self.wanted)
         keeps_legacy = any(
             name in legacy or name.startswith(names.LEGACY_PREFIX) for name in self._columns(target)
         )
-        was_built = target.name in self.catalog.built and not keeps_legacy
-        return was_built or self._is_catalogue_table(target)
+        return (
+            bool(owned) and not keeps_legacy and set(self.wanted).intersection(self._columns(target)) <= owned
+        )
 
     def _was_renamed(self, target: Relation) -> bool:
         """The journal knows this very table: it is the legacy one whatever its columns are."""

@@ -167,7 +167,7 @@ def _stale_problems(connection: Connection, batches: Sequence[Batch]) -> Iterato
     if moved:
         yield f"{names.few(moved)} changed since the plan was made: plan again."
     wanted = {rename.new: rename.oid for rename in relations}
-    dropped = tuple(batch.drop_empty for batch in batches if batch.drop_empty)
+    dropped = tuple(batch.drop_first for batch in batches if batch.drop_first)
     taken = [
         name
         for oid, name in present.items()

@@ -90,19 +90,12 @@ def _tables_and_items(catalog: Snapshot, naming: Naming, parent: Relation) -> It
 
 
 def _clashing_columns(catalog: Snapshot, naming: Naming, parent: Relation) -> Iterator[str]:
-    """Legacy columns that have a name of the catalogue. A column that the build has added is not legacy."""
-    present = catalog.columns.get(parent.oid, {})
+    """Columns that have a name of the catalogue and that the builds did not make."""
     wanted = table_of(naming.family, naming.pair).columns
-    # The build adds what is missing all at once: a table with all of the columns has them from it. After
-    # a revert the legacy ones among them may be out of the way again while the builds' are not.
-    # It only knows the new name: what the log says of that is not about a table that has the old one.
-    logged = parent.name == naming.parent and parent.name in catalog.built
-    built = logged or all(name in present or names.LEGACY_PREFIX + name in present for name in wanted)
-    for name in present:
-        if name in wanted and names.LEGACY_PREFIX + name not in present:
-            state = catalog.journal.get((parent.oid, "column", name))
-            if state == "reverted" or (state is None and not built):
-                yield name
+    owned = catalog.owned.get(parent.oid, frozenset())
+    for name in catalog.columns.get(parent.oid, {}):
+        if name in wanted and name not in owned:
+            yield name
 
 
 def _spaces(

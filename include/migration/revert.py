@@ -24,9 +24,9 @@ from include.migration.objects import Present, alter, find, inverse, present
 from include.names import SCHEMA
 from include.storage.connection import Connection, connect, qualified, statement
 from include.storage.legacy_columns import aside_name
+from include.storage.log import forget_builds
+from include.storage.ownership import ASIDE
 from include.storage.partitions import count_rows
-
-ASIDE = "catalogue_"  # put before a build's column whose name goes back to a legacy column
 
 _ORDER: tuple[Kind, ...] = ("column", "sequence", "index", "constraint", "partition", "table")
 
@@ -112,7 +112,7 @@ def _revert(
         _return_rows(connection, family, pair, reversal.parent)
         if reversal.renames:
             connection.execute(alter(reversal.renames))
-        _forget_builds(connection, family, pair)
+        forget_builds(connection, new_parent(family, pair))  # a new migration builds its months anew
         journal.mark_reverted(connection, family, pair)
         return reversal
 
@@ -201,8 +201,8 @@ def _old_naming(made: Iterable[Rename], new: str, old: str) -> Iterable[Rename]:
 
 
 def _columns(connection: Connection, table: int) -> list[str]:
-    rows = connection.execute(statement("migration/list_view_columns"), {"table": table})
-    return [str(name) for name, _ in rows]
+    query = "SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped"
+    return [str(name) for (name,) in connection.execute(f"{query} ORDER BY attnum", [table])]
 
 
 def _added(
@@ -246,12 +246,6 @@ def _return_rows(connection: Connection, family: str, pair: str, parent: str) ->
     connection.execute(
         statement("migration/return_rows", table=qualified(parent), aside=qualified(name), columns=columns)
     )
-
-
-def _forget_builds(connection: Connection, family: str, pair: str) -> None:
-    """The log of builds holds for the migrated table; after a new migration its months are built anew."""
-    if connection.execute("SELECT to_regclass('bqx.build_log') IS NOT NULL").fetchone() == (True,):
-        connection.execute("DELETE FROM bqx.build_log WHERE table_name = %s", [new_parent(family, pair)])
 
 
 def _to_dict(reversal: Reversal) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple, cast
 
 import psycopg
@@ -13,9 +14,12 @@ from psycopg import sql
 
 from include.errors import Busy
 from include.migration import names
+from include.migration.access import INVOKER_SINCE, Access, read_access, version_and_role
 from include.migration.model import Kind
-from include.names import SCHEMA
+from include.names import SCHEMA, legacy_pattern
+from include.pairs import PAIRS
 from include.storage.connection import Connection, qualified, statement
+from include.storage.ownership import MARK
 
 TABLES = ("r", "p", "f")  # relkinds that hold rows or partitions: table, parent, foreign table
 VIEWS = ("v", "m")
@@ -81,9 +85,12 @@ class Snapshot:
         dependents: views, materialized views, foreign keys, triggers, publications.
         functions: signatures of the functions, of any schema, whose text names a legacy table.
         homonyms: (schema, name) of relations elsewhere that have a legacy name.
-        built: tables of which the build log has rows.
+        owned: of the partitioned parents, the columns that this bundle made, by oid.
         journal: (oid, kind, old name) to "renamed" or "reverted".
         filled: of the new names that stand beside a legacy table, those that hold rows (exact).
+        access: who may do what with a legacy parent, by oid.
+        version: of the server, as ``server_version_num``.
+        role: who reads the catalog, and would make the compatibility views.
     """
 
     relations: dict[str, Relation] = field(default_factory=dict)
@@ -93,9 +100,12 @@ class Snapshot:
     dependents: tuple[Dependent, ...] = ()
     functions: tuple[str, ...] = ()
     homonyms: tuple[tuple[str, str], ...] = ()
-    built: frozenset[str] = frozenset()
+    owned: dict[int, frozenset[str]] = field(default_factory=dict)
     journal: dict[tuple[int, str, str], str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    access: dict[int, Access] = field(default_factory=dict)
+    version: int = INVOKER_SINCE
+    role: str = ""
 
     def parent(self, name: str) -> Relation | None:
         """The partitioned parent of this name; None for a view, an ordinary table, or nothing."""
@@ -166,26 +176,31 @@ def _read(connection: Connection) -> Snapshot:
         return cast("Iterator[tuple[Any, ...]]", found)
 
     relations = {row[1]: Relation(*row) for row in rows("list_relations")}
+    columns = list(rows("list_columns", mark=MARK))
+    version, role = version_and_role(connection)
     journal = rows("list_journaled") if "migration_journal" in relations else iter(())
     return Snapshot(
         relations=relations,
-        columns={oid: dict(zip(names_, types, strict=True)) for oid, names_, types in rows("list_columns")},
+        columns={oid: dict(zip(names_, types, strict=True)) for oid, names_, types, _ in columns},
         items=tuple(Item(*row) for row in rows("list_items")),
         types=frozenset(name for (name,) in rows("list_types")),
         dependents=tuple(Dependent(*row) for row in rows("list_dependents")),
         functions=tuple(name for (name,) in rows("list_functions", mention=names.mention_pattern())),
-        homonyms=tuple((row[0], row[1]) for row in rows("list_homonyms", legacy=names.old_pattern())),
-        built=_built(connection, relations),
+        homonyms=tuple((row[0], row[1]) for row in rows("list_homonyms", legacy=legacy_pattern(PAIRS))),
+        owned={oid: frozenset(compress(names_, owned)) for oid, names_, _, owned in columns},
         journal={(oid, kind, old): state for oid, kind, old, state in journal},
         filled=frozenset(name for name in _beside_legacy(relations) if _has_rows(connection, name)),
+        access={oid: read_access(connection, oid) for oid in _legacy_parents(relations)},
+        version=version,
+        role=role,
     )
 
 
-def _built(connection: Connection, relations: dict[str, Relation]) -> frozenset[str]:
-    if "build_log" not in relations:
-        return frozenset()
-    rows = connection.execute("SELECT DISTINCT table_name FROM bqx.build_log")
-    return frozenset(str(name) for (name,) in rows)
+def _legacy_parents(relations: dict[str, Relation]) -> Iterator[int]:
+    for name, relation in relations.items():
+        match = names.match_old(name) or names.match_rate(name)
+        if relation.kind == "p" and match is not None and not match.suffix:
+            yield relation.oid
 
 
 def _beside_legacy(relations: dict[str, Relation]) -> Iterable[str]:

@@ -7,18 +7,20 @@ in the database under its hash: the approval holds for exactly that, and workers
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from include.errors import MigrationFailed, MigrationRefused
 from include.migration import baseline, execute, journal, pages, preflight, revert, verify, views
 from include.migration.model import Plan
-from include.migration.names import FAMILIES, new_parent
+from include.migration.names import FAMILIES, few, new_parent
+from include.migration.notes import OLD_NAME
 from include.migration.objects import find
 from include.migration.plan import Options, make_plan
-from include.storage.connection import connect
+from include.storage.connection import Connection, connect
 from include.storage.partitions import count_rows
+from include.storage.stage_order import uncompared_pairs
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class Request(NamedTuple):
             params["action"],
             params["compatibility_views"],
             params["waive_functions"],
-            Options(params["replace_empty"], params["accept_rate_names"]),
+            Options(params["replace_empty"], params["accept_rate_names"], params["replace_built"]),
         )
 
 
@@ -60,19 +62,25 @@ def plan(url: str, request: Request, *, reports: str, run_label: str) -> dict[st
     Returns:
         Plain values: action, hash, pairs with something to do, page (Markdown, for the approval) and
         files (paths of the whole plan, empty for other actions than migrate). A pair that was renamed
-        and not found right since has its comparison to do.
+        and not found right since has its comparison to do, one whose documents are not there has these.
     """
     files: dict[str, Path] = {}
     digest = ""
     if request.action == MIGRATE:
         made = make_plan(url, pairs=request.pairs, options=request.options)
+        if not request.compatibility_views:
+            made = made._replace(notes=tuple(note for note in made.notes if note.kind != OLD_NAME))
         files = pages.write_plan(made, folder_of(reports, run_label))
         page, digest = pages.summary(made, whole=str(files["table"])), made.hash
-        left = _uncompared(url, request)
-        pairs = left | {batch.pair for batch in made.at_work}
-        page += f"\nRenamed by an earlier run, compared by this one: {', '.join(sorted(left))}.\n" * bool(
-            left
-        )
+        uncompared, undocumented, opened = _left_over(url, request)
+        pairs = uncompared | undocumented | set(opened) | {batch.pair for batch in made.at_work}
+        if uncompared:
+            page += f"\nRenamed by an earlier run, compared by this one: {', '.join(sorted(uncompared))}.\n"
+        if opened:
+            listed = few([problem for found in opened.values() for problem in found])
+            page += f"\nOld names that do not answer as their tables do, mended by this run: {listed}.\n"
+        if undocumented:
+            page += f"\nDocuments that this run writes: {', '.join(sorted(undocumented))}.\n"
     elif request.action == REVERT:
         batches = revert.plan(url, request.pairs)
         page, pairs = pages.reversal(batches), {str(batch["pair"]) for batch in batches}
@@ -130,7 +138,8 @@ def apply(url: str, request: Request, plan_hash: str, pair: str) -> dict[str, ob
     if request.action == DROP_VIEWS:
         return views.drop_views(url, [pair])
     approved = _stored(url, plan_hash)
-    return execute.run(url, approved, pair, compatibility_views=request.compatibility_views)
+    done = execute.run(url, approved, pair, compatibility_views=request.compatibility_views)
+    return done | {"views_mended": views.mend(url, pair)}
 
 
 def check(url: str, request: Request, pair: str) -> dict[str, object]:
@@ -151,6 +160,9 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
 def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_label: str) -> dict[str, object]:
     """Write what everybody needs afterwards: the manifest of names, counts before and after, the tables.
 
+    All of it follows from the database, of every pair asked for: what an earlier run renamed and was killed
+    before it wrote about it is in these documents too.
+
     Returns:
         Plain values: files by what they are, rows before and after.
 
@@ -159,26 +171,57 @@ def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_lab
     """
     if request.action != MIGRATE:
         return {"files": {}}
-    if left := [batch.old for batch in make_plan(url, pairs=request.pairs, options=request.options).at_work]:
+    made = make_plan(url, pairs=request.pairs, options=request.options)
+    if left := [batch.old for batch in made.at_work]:
         raise MigrationFailed(f"Left to rename: {', '.join(left)}. Start a new run.")
-    made = _stored(url, plan_hash)
-    before: dict[str, int] = {}
-    after: dict[str, int] = {}
     with connect(url) as connection:
-        for pair in request.pairs:
-            for row in baseline.read(connection, pair):
-                name = new_parent(row.family, pair)
-                before[name] = before.get(name, 0) + row.content.rows
-            names = [new_parent(family, pair) for family in FAMILIES]
-            after |= {name: count_rows(connection, name) for name in names if find(connection, name)}
-        kept = views.existing(connection, request.pairs)
-    files = pages.write_result(made, folder_of(reports, run_label), before=before, after=after, views=kept)
+        journal.ensure_tables(connection)
+        before, after = _counts(connection, request.pairs)
+        renames = [
+            (entry.family, pair, entry.rename)
+            for pair in request.pairs
+            for entry in journal.in_force(connection, pair)
+        ]
+        paths = pages.write_result(
+            made,
+            folder_of(reports, run_label),
+            renames=renames,
+            before=before,
+            after=after,
+            views=views.existing(connection, request.pairs),
+        )
+        files = {what: str(path) for what, path in paths.items()}
+        journal.record_documents(connection, request.pairs, files, run_label)
     moved = set(before) & set(after)
     return {
-        "files": {what: str(path) for what, path in files.items()},
+        "files": files,
         "rows_before": sum(before[name] for name in moved),
         "rows_after": sum(after[name] for name in moved),
     }
+
+
+def _counts(connection: Connection, pairs: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Exact rows before and after, by the new name.
+
+    What was compared with the count before and found equal has been counted after; builds may have added
+    rows since. Everything else is counted now.
+    """
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    for pair in pairs:
+        compared: dict[str, int] = {}
+        for row in baseline.read(connection, pair):
+            name = new_parent(row.family, pair)
+            before[name] = before.get(name, 0) + row.content.rows
+            if row.verified:
+                compared[name] = compared.get(name, 0) + row.content.rows
+        names = [new_parent(family, pair) for family in FAMILIES]
+        after |= {
+            name: compared[name] if name in compared else count_rows(connection, name)
+            for name in names
+            if find(connection, name)
+        }
+    return before, after
 
 
 def folder_of(reports: str, run_label: str) -> Path:
@@ -186,9 +229,21 @@ def folder_of(reports: str, run_label: str) -> Path:
     return Path(reports) / "migration" / "".join(c if c.isalnum() or c in "_-" else "-" for c in run_label)
 
 
-def _uncompared(url: str, request: Request) -> set[str]:
+def _left_over(url: str, request: Request) -> tuple[set[str], set[str], dict[str, list[str]]]:
+    """What earlier runs left: pairs not compared, without documents, or with wrong views."""
     with connect(url) as connection:
-        return baseline.uncompared(connection, request.pairs)
+        written = journal.documents(connection, request.pairs)
+        undocumented = {pair for pair, documents in written.items() if not documents.complete}
+        opened = (
+            {
+                pair: [problem for found in views.problems(connection, pair).values() for problem in found]
+                for pair in request.pairs
+            }
+            if journal.exists(connection)
+            else {}
+        )
+        opened = {pair: found for pair, found in opened.items() if found}
+        return uncompared_pairs(connection, request.pairs), undocumented, opened
 
 
 def _stored(url: str, plan_hash: str) -> Plan:

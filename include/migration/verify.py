@@ -9,23 +9,17 @@ import psycopg
 from psycopg import sql
 
 from include.errors import MigrationFailed
-from include.migration import baseline, journal
+from include.migration import baseline, journal, views
 from include.migration.baseline import Baseline, Leaf
 from include.migration.journal import Entry
 from include.migration.locking import LOCK_TIMEOUT, PATIENCE, session
-from include.migration.names import (
-    FAMILIES,
-    LEGACY,
-    mention_pattern,
-    new_parent,
-    old_parent,
-    old_pattern,
-    rate_parent,
-)
+from include.migration.names import FAMILIES, mention_pattern, new_parent, old_parent, rate_parent
 from include.migration.objects import find
-from include.names import SCHEMA
+from include.names import LEGACY, SCHEMA
 from include.storage.connection import Connection, statement
+from include.storage.content import measure
 from include.storage.locks import attempts
+from include.storage.stage_order import legacy_tables
 
 _SHOWN = 10  # problems named in a message
 
@@ -70,9 +64,10 @@ def run(url: str, pair: str, *, waive_functions: bool = False) -> dict[str, obje
             found = _family(connection, family, pair, rows, _expected(entries, family))
             problems += found
             right += [] if found else [family]
-        views, wrong = _dependents(connection, pair)
+        dependents, wrong = _dependents(connection, pair)
         functions = functions_with_old_names(connection, pair)
         problems += _old_names(connection, pair) + wrong
+        problems += [problem for found in views.problems(connection, pair).values() for problem in found]
         if functions and not waive_functions:
             problems += [f"function {name} mentions a table by its old name" for name in functions]
         connection.execute(statement("migration/mark_verified"), {"pair": pair, "families": right})
@@ -82,8 +77,8 @@ def run(url: str, pair: str, *, waive_functions: bool = False) -> dict[str, obje
         "batches": len(right),
         "partitions": len(stored),
         "rows": sum(row.content.rows for row in stored),
-        "views": views["v"],
-        "materialized_views": views["m"],
+        "views": dependents["v"],
+        "materialized_views": dependents["m"],
         "functions": functions,
     }
 
@@ -182,7 +177,7 @@ def _leaf(connection: Connection, row: Baseline, leaf: Leaf, name: str, columns:
         problems.append(f"{where} has other bounds than before ({row.leaf.bound})")
     if missing := sorted(set(columns) - set(leaf.columns)):
         return [*problems, f"{where} has lost the columns {', '.join(missing)}"]
-    before, after = row.content, baseline.measure(connection, leaf.name, columns)
+    before, after = row.content, measure(connection, leaf.name, columns)
     if after.rows != before.rows:
         problems.append(f"{where} has {after.rows:,} rows, before it had {before.rows:,}")
     elif after != before:
@@ -192,8 +187,7 @@ def _leaf(connection: Connection, row: Baseline, leaf: Leaf, name: str, columns:
 
 def _old_names(connection: Connection, pair: str) -> list[str]:
     """Tables, indexes, constraints and sequences of the pair that still go by an old name."""
-    rows = connection.execute(statement("migration/list_old_names"), {"pattern": old_pattern([pair])})
-    problems = [f"table {SCHEMA}.{name} still has its old name" for (name,) in rows]
+    problems = [f"table {SCHEMA}.{name} still has its old name" for name in legacy_tables(connection, [pair])]
     for family in LEGACY:
         parent = find(connection, new_parent(family, pair))
         if parent is None:

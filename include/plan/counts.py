@@ -1,22 +1,29 @@
-"""Exact numbers of rows, without counting a table again that nobody wrote to.
+"""Exact numbers of rows, and what is stale, without looking again at tables that nobody wrote to.
 
-A table is counted anew when the files or the write counters of its partitions changed, or the server was
+A table is looked at anew when the files or the write counters of its partitions changed, or the server was
 started since: a build swaps in a new file, and whoever changes rows by hand moves a counter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from include.names import table as name_of
+from include.pairs import PAIRS
 from include.storage.bars import is_origin_layout
+from include.storage.chunks import code_version
 from include.storage.connection import Connection, qualified, statement
+from include.storage.freshness import check_freshness
+from include.storage.tables import SHARED
+
+T = TypeVar("T")
 
 Months = Mapping[str, int]  # exact rows by month ``yyyy-mm``
 
@@ -30,7 +37,7 @@ def rows_of(connection: Connection, tables: Iterable[str]) -> dict[str, Months]:
         connection: a session from `include.storage.connection.connect`.
         tables: their names.
     """
-    return _counted(connection, _stamps(connection, tables), _rows)
+    return _remembered(connection, _stamps(connection, tables), _rows)
 
 
 def grid_rows_of(connection: Connection, pairs: Iterable[str]) -> dict[str, Months]:
@@ -47,38 +54,62 @@ def grid_rows_of(connection: Connection, pairs: Iterable[str]) -> dict[str, Mont
         return _grid(connection, pair_of[table], last)
 
     stamps = {table: f"{stamp} {last.isoformat()}" for table, stamp in _stamps(connection, pair_of).items()}
-    return {pair_of[table]: months for table, months in _counted(connection, stamps, count).items()}
+    return {pair_of[table]: months for table, months in _remembered(connection, stamps, count).items()}
 
 
-def _counted(
-    connection: Connection, stamps: Mapping[str, str], count: Callable[[Connection, str], Months]
-) -> dict[str, Months]:
-    """Counts by table: those that were kept where the stamp is the same, else new ones."""
+def stale_tables(
+    url: str, connection: Connection, pairs: Sequence[str], families: Sequence[str]
+) -> frozenset[str]:
+    """Tables with a month that a build would write anew now, or never wrote; see `check_freshness`.
+
+    Args:
+        url: libpq connection string.
+        connection: a session.
+        pairs: pairs to look at.
+        families: stored families of the catalogue.
+    """
+    bars = [name_of("m1", pair) for pair in PAIRS]  # the shared columns follow from those of every pair
+    stamps = _stamps(connection, [*bars, SHARED, "build_log", "baseline_rates", "loads"])
+    if "build_log" not in stamps:
+        return frozenset()
+    question = hashlib.sha256(f"{sorted(pairs)} {sorted(families)}".encode()).hexdigest()[:16]
+    stamp = hashlib.sha256(f"{code_version()} {sorted(stamps.items())}".encode()).hexdigest()
+
+    def look(_: Connection, __: str) -> list[str]:
+        return sorted({one.table for one in check_freshness(url, pairs, families).stale})
+
+    return frozenset(_remembered(connection, {f"stale {question}": stamp}, look)[f"stale {question}"])
+
+
+def _remembered(
+    connection: Connection, stamps: Mapping[str, str], look: Callable[[Connection, str], T]
+) -> dict[str, T]:
+    """What was found by table: what is kept where the stamp is the same, else looked at anew."""
     if not stamps:
         return {}
     _ensure_cache(connection)
     kept = {
-        str(table): (str(stamp), cast(Months, months))
-        for table, stamp, months in connection.execute(
+        str(table): (str(stamp), cast(T, found))
+        for table, stamp, found in connection.execute(
             "SELECT table_name, stamp, months FROM bqx.counted WHERE table_name = any(%s)", [list(stamps)]
         )
     }
-    found: dict[str, Months] = {}
+    answers: dict[str, T] = {}
     for table, stamp in stamps.items():
         if table in kept and kept[table][0] == stamp:
-            found[table] = kept[table][1]
+            answers[table] = kept[table][1]
             continue
         try:
-            months = count(connection, table)
+            answer = look(connection, table)
         except psycopg.errors.UndefinedTable:  # dropped or renamed in between
             continue
         connection.execute(
             "INSERT INTO bqx.counted (table_name, stamp, months) VALUES (%s, %s, %s) "
             "ON CONFLICT (table_name) DO UPDATE SET stamp = excluded.stamp, months = excluded.months",
-            [table, stamp, Jsonb(months)],
+            [table, stamp, Jsonb(answer)],
         )
-        found[table] = months
-    return found
+        answers[table] = answer
+    return answers
 
 
 def _stamps(connection: Connection, tables: Iterable[str]) -> dict[str, str]:

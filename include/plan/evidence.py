@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from typing import NamedTuple, cast
 
 from include.errors import PlanRefused
 from include.features import verified
 from include.features.catalogue import FAMILIES, STORED
 from include.migration import journal
-from include.migration.names import old_pattern
 from include.names import table as name_of
 from include.pairs import PAIRS
-from include.plan.counts import Months, grid_rows_of, rows_of
+from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
 from include.storage.connection import Connection, connect, statement
 from include.storage.schema import columns_of
+from include.storage.stage_order import legacy_tables
 from include.storage.tables import table_of
 
-_SLACK = timedelta(minutes=1)  # between the clocks of the database and of whoever wrote a page
 _NAMED = 5  # pairs that a text names
 
 
@@ -55,14 +53,11 @@ class _Gate(NamedTuple):
         return self.partitions > 0 and self.checked == self.partitions and self.findings == 0
 
 
-def gather(
-    url: str, reports: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS
-) -> dict[Evidence, Proof]:
+def gather(url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS) -> dict[Evidence, Proof]:
     """Look at everything that some tasks ask for.
 
     Args:
         url: libpq connection string.
-        reports: folder of all reports.
         wanted: what to look for; kind ``none`` has no proof and is left out.
         pairs: the pairs that have to be there.
 
@@ -73,7 +68,7 @@ def gather(
     for one in asked:
         _check(one)
     with connect(url) as connection:
-        look = _Look(connection, Path(reports), tuple(pairs), asked)
+        look = _Look(url, connection, tuple(pairs), asked)
         return {one: KINDS[one.kind](look, one.families) for one in asked}
 
 
@@ -81,13 +76,15 @@ class _Look:
     """One session, and what several tasks need to know from it."""
 
     def __init__(
-        self, connection: Connection, reports: Path, pairs: tuple[str, ...], asked: Sequence[Evidence]
+        self, url: str, connection: Connection, pairs: tuple[str, ...], asked: Sequence[Evidence]
     ) -> None:
-        self.connection, self.reports, self.pairs = connection, reports, pairs
+        self.connection, self.pairs = connection, pairs
         counting = {family for one in asked if one.kind == "backfill" for family in one.families}
         tables = [name_of(family, pair) for family in sorted(counting) for pair in pairs]
         self.grid: Mapping[str, Months] = grid_rows_of(connection, pairs) if counting else {}
         self.rows: Mapping[str, Months] = rows_of(connection, tables) if self.grid else {}
+        judged = {family for one in asked if one.kind in ("backfill", "gate") for family in one.families}
+        self.stale = stale_tables(url, connection, pairs, sorted(judged)) if judged else frozenset()
 
     def schema(self, families: Sequence[str]) -> Proof:
         """Every table is there with the columns of the catalogue."""
@@ -110,26 +107,34 @@ class _Look:
         return Proof(done, True, text, () if done else ("a test report of this code version",))
 
     def backfill(self, families: Sequence[str]) -> Proof:
-        """Every month of every pair has exactly the rows that its bars ask for."""
+        """Every month of every pair has exactly the rows that its bars ask for, made from just these bars."""
         absent = [pair for pair in self.pairs if not self._is_full(pair, families)]
+        absent += [pair for pair in self._stale(families) if pair not in absent]
         tables = [self.rows.get(name_of(name, pair), {}) for name in families for pair in self.pairs]
         partitions, rows = sum(map(len, tables)), sum(sum(months.values()) for months in tables)
         text = f"{_of(self.pairs, absent)}; {rows:,} rows in {partitions:,} partitions"
+        text += self._about_stale(families)
         proof = self._of_pairs(absent, text)
         return Proof(proof.done, rows > 0, text, proof.missing)
 
     def gate(self, families: Sequence[str]) -> Proof:
-        """The quality gate looked at the newest build of every partition and found nothing."""
+        """The quality gate found nothing in the newest build of every partition, and that is not stale."""
         gates = self._gates(families)
         nothing = _Gate(0, 0, 0, "")
         per_pair = {
             pair: [gates.get(name_of(name, pair), nothing) for name in families] for pair in self.pairs
         }
-        absent = [pair for pair, found in per_pair.items() if not all(gate.passed for gate in found)]
+        stale = self._stale(families)
+        absent = [
+            pair
+            for pair, found in per_pair.items()
+            if pair in stale or not all(gate.passed for gate in found)
+        ]
         every = [gate for found in per_pair.values() for gate in found]
         findings = sum(gate.findings for gate in every)
         text = f"{_of(self.pairs, absent)} passed; {sum(gate.checked for gate in every):,} partitions checked"
         text += f", {findings:,} findings" if findings else ""
+        text += self._about_stale(families)
         shown = sorted((gate for gate in every if gate.checked), key=lambda gate: not gate.findings)
         return Proof(
             not absent and bool(self.pairs),
@@ -159,15 +164,19 @@ class _Look:
         return Proof(done, compared > 0, text, () if done else ("counts before and after",))
 
     def documented(self, families: Sequence[str]) -> Proof:
-        """The page that says what the tables are now was written after the last of them was renamed."""
-        old, (renamed, last, *_) = self._old_names(), self._migration()
+        """Names, counts and tables of every migrated pair were written after its last rename."""
+        old, (renamed, *_) = self._old_names(), self._migration()
         if not old and not renamed:
             return self._nothing_to_rename()
-        pages = sorted(self.reports.glob("migration/*/tables.md"), key=lambda page: page.stat().st_mtime)
-        if not pages or last is None or pages[-1].stat().st_mtime < (last - _SLACK).timestamp():
-            return Proof(False, bool(pages), "not published since the last rename", ("the page of tables",))
+        documents = journal.documents(self.connection, self.pairs)
+        absent = [pair for pair, written in documents.items() if not written.complete]
+        begun = any(written.published_at for written in documents.values())
+        if absent or not documents:
+            return Proof(False, begun, "not published since the last rename", tuple(absent))
         text = f"names, counts and tables published, {renamed:,} objects renamed"
-        return Proof(not old, True, text, ("tables that have their old name",) * bool(old), str(pages[-1]))
+        newest = max(documents.values(), key=lambda written: str(written.published_at))
+        missing = ("tables that have their old name",) * bool(old)
+        return Proof(not old, True, text, missing, newest.files["tables"])
 
     def _of_pairs(self, absent: Sequence[str], text: str) -> Proof:
         complete = not absent and bool(self.pairs)
@@ -182,6 +191,14 @@ class _Look:
         grid = self.grid.get(pair)
         return bool(grid) and all(self.rows.get(name_of(name, pair)) == grid for name in families)
 
+    def _about_stale(self, families: Sequence[str]) -> str:
+        stale = self._stale(families)
+        return f"; {len(stale)} pairs do not follow from the present bars and code" if stale else ""
+
+    def _stale(self, families: Sequence[str]) -> list[str]:
+        """Pairs of which a table would be built anew now: bars or code changed since."""
+        return [pair for pair in self.pairs if any(name_of(name, pair) in self.stale for name in families)]
+
     def _gates(self, families: Sequence[str]) -> dict[str, _Gate]:
         if not self._exists("build_log") or not self._exists("gate_log"):
             return {}
@@ -193,8 +210,7 @@ class _Look:
         }
 
     def _old_names(self) -> int:
-        values = {"pattern": old_pattern(self.pairs)}
-        return len(self.connection.execute(statement("migration/list_old_names"), values).fetchall())
+        return len(legacy_tables(self.connection, self.pairs))
 
     def _migration(self) -> tuple[int, datetime | None, int, int, int]:
         if not journal.exists(self.connection):

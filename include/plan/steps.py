@@ -6,7 +6,6 @@ step can be run again: reading starts anew, and what is written already is not w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -228,7 +227,7 @@ def _key(store: ObjectStore, run_label: str, name: str) -> str:
 def _put(store: ObjectStore, run_label: str, name: str, content: str | bytes) -> str:
     key = _key(store, run_label, name)
     body = content.encode() if isinstance(content, str) else content
-    store.put(key, body, hashlib.sha256(body).hexdigest(), {})
+    store.put(key, body)
     return key
 
 

@@ -49,7 +49,6 @@ class Comparison:
 def sync(
     url: str,
     base: Base,
-    reports: str,
     airflow_states: AirflowStates,
     *,
     plan: Plan | None = None,
@@ -61,7 +60,6 @@ def sync(
     Args:
         url: libpq connection string.
         base: the AirTable base.
-        reports: folder of all reports.
         airflow_states: the newest runs of each DAG, see `include.plan.runs.AirflowRun`.
         plan: the desired plan; None reads it from its files.
         pairs: the pairs that have to be there.
@@ -80,7 +78,7 @@ def sync(
         outbox.ensure_table(connection)
         waiting, events = outbox.waiting(connection), outbox.recent(connection)
     evidences = [item.evidence for item in plan.items if item.evidence is not None]
-    proofs = gather(url, reports, evidences, pairs)
+    proofs = gather(url, evidences, pairs)
     done = works(events, airflow_states, dict.fromkeys(map(status.task_of, evidences)))
     snapshot = base.snapshot(TABLES)
     standings = status.standings(plan.items, proofs, done, _by_hand(snapshot))

@@ -41,6 +41,7 @@ from include.storage.chunks import lookback_of
 from include.storage.connection import Connection, connect
 from include.storage.copying import FloatArray, MinuteArray
 from include.storage.log import built_from, record_gates
+from include.storage.partitions import count_rows, partition_of
 from include.storage.schema import columns_of
 from include.storage.tables import Table, table_of
 
@@ -85,7 +86,7 @@ def check_stage(
     seed = zlib.crc32(f"{sample_seed} {run_label} {pair}".encode())
     with connect(url) as connection:
         checked_at = _now(connection)
-        wanted = wanted_months(connection, pair, months)
+        wanted = wanted_months(connection, pair, families, months)
         _Gate(connection, inspection, np.random.default_rng(seed)).check(wanted)
         inspection.seconds = round(time.monotonic() - started, 2)
         path = write_report(inspection, reports)
@@ -142,8 +143,11 @@ class _Gate:
             )
             absent = {name: expected.absent(name) for name in inputs}
             self.inspection.add_month(str(month), expected.keys.number, absent)
-            for table in tables if expected.keys.number else ():
-                self._check_partition(table, expected, whole=sample == (table.name, month))
+            for table in tables:
+                if expected.keys.number:
+                    self._check_partition(table, expected, whole=sample == (table.name, month))
+                else:
+                    self._check_empty(table, month)
         self._judge(tables)
 
     def _one_of(self, items: Sequence[_Item]) -> _Item:
@@ -176,6 +180,12 @@ class _Gate:
         ts, stored = self._compare(table, expected, values, first, rows if whole else STRETCH)
         if whole:
             self._check_cells(table, expected.month, ts, stored)
+
+    def _check_empty(self, table: Table, month: Month) -> None:
+        """A month of which no bar is left has no rows."""
+        partition = partition_of(self.connection, table.name, month)
+        if partition is not None and (rows := count_rows(self.connection, partition)):
+            self._found("table", table, str(month), f"{rows:,} rows, but no bar asks for one", rows)
 
     def _compare(
         self, table: Table, expected: Expected, values: dict[str, FloatArray], first: int, rows: int
@@ -225,8 +235,8 @@ class _Gate:
         month, inspection = expected.month, self.inspection
         ts, stored = self._read(table, month.first_minute, month.end_minute)
         last = built_from(self.connection, table.name, month)
-        chunk = expected.chunk.trimmed(lookback_of(table.family))
-        if last is None or last[0] != chunk.fingerprint(table.family):
+        chunk = expected.chunk
+        if last is None or last.input_hash != chunk.fingerprint(table.family):
             inspection.stale.append(" ".join(partition))
         wanted = expected.chunk.rows_of_month
         lost, foreign = np.setdiff1d(wanted, ts), np.setdiff1d(ts, wanted)

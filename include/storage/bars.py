@@ -7,6 +7,7 @@ partition names do not matter; the origin's tables are never written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,9 +19,11 @@ from include.features.bars import Bars
 from include.names import SCHEMA, Month, table, to_datetime, to_minute
 from include.storage.arrays import read_columns
 from include.storage.connection import Connection, qualified, statement
+from include.storage.copying import FloatArray, MinuteArray
 from include.storage.schema import columns_of
 
-_FIELDS = ("open", "high", "low", "close", "volume", "spread")
+PRICES = ("open", "high", "low", "close")
+_FIELDS = (*PRICES, "volume", "spread")
 
 
 class _Source(NamedTuple):
@@ -71,19 +74,40 @@ def read_bars(connection: Connection, pair: str, first: int, end: int, before: i
         before: how many real bars in front of `first` to read as well.
 
     Raises:
-        MissingInput: the pair has no table of bars.
+        MissingInput: the pair has no table of bars, or a bar in it is none: a price is NULL or not above
+            zero, or two bars belong to one minute.
         SchemaMismatch: the table has neither our columns nor the origin's.
-        ValueError: a price is NULL.
     """
     source = _source(connection, pair)
     query = statement("bars/read_bars", table=source.table, column=source.column, key=source.key)
     bounds = {"first": source.moment(first), "end": source.moment(end), "before": before}
     ts, columns = read_columns(connection, query, bounds, _FIELDS)
-    if any(np.isnan(columns[name]).any() for name in _FIELDS[:4]):
-        raise ValueError(
-            f"A bar of {pair} has no price: a price may not be NULL in {SCHEMA}.{table('m1', pair)}."
-        )
+    _refuse_impossible(pair, ts, columns)
     return Bars(ts=ts, **columns)
+
+
+def _refuse_impossible(pair: str, ts: MinuteArray, columns: Mapping[str, FloatArray]) -> None:
+    """Somebody may have changed the table by hand: the first bar that cannot be is named."""
+    for name in PRICES:
+        bad = ~(np.isfinite(columns[name]) & (columns[name] > 0))
+        if bad.any():
+            row = int(bad.argmax())
+            raise _impossible(pair, int(ts[row]), f"its {name} is {_shown(float(columns[name][row]))}")
+    twice = np.diff(ts) <= 0
+    if twice.any():
+        raise _impossible(pair, int(ts[int(twice.argmax())]), "a second bar has the same minute")
+
+
+def _shown(value: float) -> str:
+    return "NULL" if np.isnan(value) else f"{value:g}"
+
+
+def _impossible(pair: str, minute: int, what: str) -> MissingInput:
+    return MissingInput(
+        f"The bar of {pair} at {to_datetime(minute):%Y-%m-%d %H:%M} UTC in {SCHEMA}.{table('m1', pair)} "
+        f"cannot be used: {what}. Load the bars of {pair} again (DAG bqx_load), or correct that row, then "
+        "clear this task."
+    )
 
 
 def range_of_bars(connection: Connection, pair: str) -> tuple[int, int] | None:
@@ -103,14 +127,21 @@ def range_of_bars(connection: Connection, pair: str) -> tuple[int, int] | None:
 
 
 def close_at_or_after(connection: Connection, pair: str, minute: int) -> tuple[int, float] | None:
-    """Epoch minute and close of the pair's bar at a minute, or of its first bar after it."""
+    """Epoch minute and close of the pair's bar at a minute, or of its first bar after it.
+
+    Raises:
+        MissingInput: the pair has no table of bars, or that bar has no close.
+    """
     source = _source(connection, pair)
     query = statement("bars/close_at_baseline", table=source.table, column=source.column, key=source.key)
     row = connection.execute(query, {"baseline": source.moment(minute)}).fetchone()
     if row is None:
         return None
-    assert isinstance(row[0], datetime)
-    return to_minute(row[0]), float(str(row[1]))
+    moment, close = row
+    assert isinstance(moment, datetime)
+    if close is None:
+        raise _impossible(pair, to_minute(moment), "its close is NULL")
+    return to_minute(moment), float(str(close))
 
 
 def price_side_of(connection: Connection, pair: str, month: Month) -> str:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from include.errors import MissingInput
 from include.features.grid import MAX_FILL
 from include.names import SCHEMA, Month, months_between
@@ -25,9 +27,10 @@ from include.storage.chunks import (
 )
 from include.storage.connection import Connection, connect
 from include.storage.copying import encode
-from include.storage.log import built_from, record_build, watermark
+from include.storage.log import built_from, logged_months, record_build, watermark
 from include.storage.partitions import count_rows, lock_month, partition_of, replace_month
 from include.storage.schema import ensure_tables
+from include.storage.stage_order import beside_others
 from include.storage.tables import Table, table_of
 
 log = logging.getLogger(__name__)
@@ -67,14 +70,15 @@ def build(
         legacy rows that were moved beside their table because their minute has no bar.
 
     Raises:
+        MigrationDue: stage 1.6.9 has to be done for the pair first.
         MissingInput: the pair has no bars or no baseline.
-        Busy: another run holds a month for too long.
+        Busy: another run holds a month for too long, or a migration of the pair is at work.
         SchemaMismatch: a table has other columns than the catalogue.
     """
     started = time.monotonic()
     tables = [table_of(name, pair) for name in families]
-    with connect(url) as connection:
-        wanted = wanted_months(connection, pair, months)
+    with connect(url) as connection, beside_others(connection, pair):
+        wanted = wanted_months(connection, pair, families, months)
         if not dry_run:
             ensure_tables(connection, tables)
         results = [
@@ -110,17 +114,28 @@ def available_months(connection: Connection, pair: str) -> list[Month]:
     return months_between(first, min(last + MAX_FILL, max(watermark(connection), first)))
 
 
-def wanted_months(connection: Connection, pair: str, months: Sequence[str]) -> list[Month]:
-    """The months of a run: those that were asked for, else every one that has grid bars.
+def wanted_months(
+    connection: Connection, pair: str, families: Sequence[str] = (), months: Sequence[str] = ()
+) -> list[Month]:
+    """The months of a run: those that were asked for, else every one that has grid bars or was built.
+
+    A month that was built and has no bars any more has to be emptied.
+
+    Args:
+        connection: a session.
+        pair: the currency pair.
+        families: whose built months count.
+        months: months as ``yyyy-mm``; empty means all.
 
     Raises:
-        MissingInput: the pair has no bars in one of them.
+        MissingInput: the pair has no bars in one of them, and none of the families was built for it.
     """
     available = available_months(connection, pair)
+    built = logged_months(connection, [table_of(name, pair).name for name in families]) if families else []
     if not months:
-        return available
+        return sorted({*available, *built})
     wanted = [Month.parse(text) for text in months]
-    absent = [str(month) for month in wanted if month not in available]
+    absent = [str(month) for month in wanted if month not in available and month not in built]
     if absent:
         raise MissingInput(
             f"{pair} has no bars in {', '.join(absent)}; it has {available[0]} to {available[-1]}. "
@@ -146,7 +161,8 @@ def _build_month(
 ) -> MonthBuild:
     chunk = chunk.trimmed(lookback_of(table.family))
     if not len(chunk.rows_of_month):
-        return MonthBuild(table.name, chunk.month, 0, built=False)
+        fingerprint = chunk.fingerprint(table.family)
+        return empty_month(connection, table, chunk.month, fingerprint, dry_run=dry_run)
 
     def rows() -> Iterator[bytes]:
         columns, first = columns_of_chunk(chunk, table), chunk.first_row
@@ -156,6 +172,19 @@ def _build_month(
 
     fingerprint = chunk.fingerprint(table.family)
     return write_month(connection, table, chunk.month, fingerprint, rows, rebuild=rebuild, dry_run=dry_run)
+
+
+def empty_month(
+    connection: Connection, table: Table, month: Month, fingerprint: str, *, dry_run: bool
+) -> MonthBuild:
+    """No bar asks for a row of this month: what an earlier build wrote goes, legacy rows are kept."""
+    if built_from(connection, table.name, month) is None:
+        return MonthBuild(table.name, month, 0, built=False)
+
+    def rows() -> Iterator[bytes]:
+        return encode(np.empty(0, np.int64), dict.fromkeys(table.columns), table.columns)
+
+    return write_month(connection, table, month, fingerprint, rows, rebuild=False, dry_run=dry_run)
 
 
 def write_month(
@@ -200,7 +229,7 @@ def write_month(
 def _is_right(connection: Connection, table: Table, month: Month, fingerprint: str) -> bool:
     """The last build had these inputs, and what it wrote is still there, counted exactly."""
     last = built_from(connection, table.name, month)
-    if last is None or last[0] != fingerprint:
+    if last is None or last.input_hash != fingerprint:
         return False
     name = partition_of(connection, table.name, month)
-    return name is not None and count_rows(connection, name) == last[1]
+    return name is not None and count_rows(connection, name) == last.rows

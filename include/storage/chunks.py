@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from include import features
 from include.features.bqx import bqx_columns
@@ -71,24 +72,45 @@ class Chunk(NamedTuple):
         """Without the bars before a minute."""
         first = int(np.searchsorted(self.grid.ts, minute))
         grid = Grid(**{field.name: getattr(self.grid, field.name)[first:] for field in fields(self.grid)})
-        return self._replace(grid=grid, shared=_since(self.shared, minute))
+        shared = None if self.shared is None else _since(self.shared, minute)
+        return self._replace(grid=grid, shared=shared)
 
     def trimmed(self, lookback: int) -> Chunk:
         """Exactly `lookback` grid bars in front: what is built beside a family must not change it."""
         first = max(0, self.first_row - lookback)
         return self.since(int(self.grid.ts[first])) if first < len(self.grid) else self
 
+    def digest(self) -> bytes:
+        """Hash of the month's own rows, of their base and of the price they record."""
+        facts = f"{self.month} {self.baseline_rate!r} {self.mid_offset}".encode()
+        return _digest(self._rows(self.first_row, len(self.grid)), facts)
+
     def fingerprint(self, family: str) -> str:
-        """Hash of everything the month's values follow from: bars, baseline, family, code."""
-        facts = f"{family} {self.month} {self.baseline_rate!r} {self.mid_offset} {code_version()}"
-        digest = blake2b(facts.encode(), digest_size=16)
-        for field in fields(self.grid):
-            digest.update(np.ascontiguousarray(getattr(self.grid, field.name)).tobytes())
-        if family in SHARED_INPUTS and self.shared is not None:
-            inputs = (self.shared.columns[name] for name in SHARED_INPUTS[family])
-            for values in (self.shared.ts, *inputs):
-                digest.update(np.ascontiguousarray(values).tobytes())
-        return digest.hexdigest()
+        """Hash of everything the month's values of a family follow from: bars, baseline, family, code.
+
+        Bars in front of the family's look-back do not matter.
+        """
+        return self.fingerprints([family])[family]
+
+    def fingerprints(self, families: Iterable[str]) -> dict[str, str]:
+        """The same for several families; the rows of the month are hashed once."""
+        own = self.digest()
+        return {family: self._fingerprint(family, lookback_of(family), own) for family in families}
+
+    def fingerprint_of_all(self) -> str:
+        """Hash of every bar of the chunk, with its base and the code."""
+        return self._fingerprint("", len(self.grid), self.digest())
+
+    def _fingerprint(self, family: str, lookback: int, own: bytes) -> str:
+        first = max(0, self.first_row - lookback)
+        inputs = list(self._rows(first, self.first_row))
+        if family in SHARED_INPUTS and self.shared is not None and len(self.grid):
+            shared = _since(self.shared, int(self.grid.ts[min(first, len(self.grid) - 1)]))
+            inputs += [shared.ts, *(shared.columns[name] for name in SHARED_INPUTS[family])]
+        return _digest(inputs, f"{family} {code_version()} ".encode() + own).hex()
+
+    def _rows(self, first: int, end: int) -> Iterator[npt.NDArray[Any]]:
+        return (getattr(self.grid, field.name)[first:end] for field in fields(self.grid))
 
 
 def lookback_of(family: str) -> int:
@@ -224,9 +246,15 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def _since(shared: Shared | None, minute: int) -> Shared | None:
-    if shared is None:
-        return None
+def _digest(arrays: Iterable[npt.NDArray[Any]], facts: bytes) -> bytes:
+    digest = blake2b(facts, digest_size=16)
+    for values in arrays:
+        digest.update(f"{len(values)} ".encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.digest()
+
+
+def _since(shared: Shared, minute: int) -> Shared:
     first = int(np.searchsorted(shared.ts, minute))
     return Shared(shared.ts[first:], {name: values[first:] for name, values in shared.columns.items()})
 

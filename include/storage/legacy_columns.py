@@ -15,6 +15,7 @@ from psycopg import sql
 from include.errors import MigrationFailed
 from include.names import SCHEMA
 from include.storage.connection import Connection, qualified, statement
+from include.storage.ownership import owned_columns
 from include.storage.tables import Table
 
 # Types that are hashed as they are; others (json, bit, ...) have no hash function and go as text.
@@ -65,7 +66,8 @@ class Month(NamedTuple):
 def legacy_columns(connection: Connection, table: Table) -> list[LegacyColumn]:
     """Columns of a parent that are not ours, in table order; generated ones left out."""
     stamp = ["created_at"] if table.stamped else []
-    return _columns(connection, table.name, ["ts_utc", *table.columns, *stamp])
+    moved = owned_columns(connection, table.name)  # ours, whatever they are called now
+    return _columns(connection, table.name, ["ts_utc", *table.columns, *stamp, *moved])
 
 
 def aside_name(table: str) -> str:

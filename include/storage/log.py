@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from decimal import Decimal
+from typing import NamedTuple, cast
 
 from include.errors import MissingInput
 from include.names import SCHEMA, Month, to_datetime, to_minute
@@ -76,19 +77,63 @@ def record_load(
     return _minute(row[0])
 
 
-def built_from(connection: Connection, table: str, month: Month) -> tuple[str, int] | None:
-    """Input hash and row count of the last build of a month, or None if it was never built."""
-    row = connection.execute(
-        "SELECT input_hash, row_count FROM bqx.build_log WHERE table_name = %s AND month = %s",
-        [table, date(month.year, month.month, 1)],
-    ).fetchone()
-    return None if row is None else (str(row[0]), int(str(row[1])))
+class Built(NamedTuple):
+    """What the log says of one month of a table.
+
+    Attributes:
+        input_hash: of everything its rows follow from.
+        rows: exact number of rows.
+        content_hash: of the rows of a month of bars, None for what is computed.
+    """
+
+    input_hash: str
+    rows: int
+    content_hash: Decimal | None = None
+
+
+def built_from(connection: Connection, table: str, month: Month) -> Built | None:
+    """The last build of a month, or None if it was never built."""
+    return builds_of(connection, [table], [month]).get((table, month))
+
+
+def builds_of(
+    connection: Connection, tables: Sequence[str], months: Sequence[Month]
+) -> dict[tuple[str, Month], Built]:
+    """The last builds of some tables in some months; what was never built is left out."""
+    rows = connection.execute(
+        "SELECT table_name, month, input_hash, row_count, content_hash FROM bqx.build_log"
+        " WHERE table_name = any(%s) AND month = any(%s)",
+        [list(tables), [date(month.year, month.month, 1) for month in months]],
+    )
+    return {
+        (str(table), Month.of_day(cast(date, day))): Built(
+            str(input_hash), int(str(count)), cast("Decimal | None", content_hash)
+        )
+        for table, day, input_hash, count, content_hash in rows
+    }
 
 
 def record_build(
-    connection: Connection, table: str, month: Month, *, rows: int, input_hash: str, seconds: float
+    connection: Connection,
+    table: str,
+    month: Month,
+    *,
+    rows: int,
+    input_hash: str,
+    seconds: float,
+    content_hash: Decimal | None = None,
 ) -> None:
-    """Note a build; call it in the transaction that swaps the month in."""
+    """Note a build; call it in the transaction that swaps the month in.
+
+    Args:
+        connection: a session.
+        table: its table.
+        month: its month.
+        rows: exact number of rows.
+        input_hash: of everything that the rows follow from.
+        seconds: what it took.
+        content_hash: of the rows themselves, where these are the truth (bars).
+    """
     connection.execute(
         statement("log/record_build"),
         {
@@ -97,8 +142,23 @@ def record_build(
             "row_count": rows,
             "input_hash": input_hash,
             "seconds": seconds,
+            "content_hash": content_hash,
         },
     )
+
+
+def forget_builds(connection: Connection, table: str) -> None:
+    """The log no longer speaks of a table: whatever has its name next is built from the beginning."""
+    if connection.execute("SELECT to_regclass('bqx.build_log') IS NOT NULL").fetchone() == (True,):
+        connection.execute("DELETE FROM bqx.build_log WHERE table_name = %s", [table])
+
+
+def logged_months(connection: Connection, tables: Sequence[str]) -> list[Month]:
+    """Months that any of these tables was built for, in order."""
+    rows = connection.execute(
+        "SELECT DISTINCT month FROM bqx.build_log WHERE table_name = any(%s)", [list(tables)]
+    )
+    return sorted(Month.of_day(cast(date, day)) for (day,) in rows)
 
 
 def record_gates(

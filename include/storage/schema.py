@@ -1,7 +1,7 @@
-"""Creating tables from their definitions, and refusing tables that look different.
+"""Creating tables from their definitions, and refusing tables that look different or are not ours.
 
 Feature tables may come from elsewhere: the migration gives them our names, here they get the columns of
-the catalogue. Columns that are not the catalogue's are legacy and stay.
+the catalogue, marked as ours (`include.storage.ownership`). Columns without the mark are legacy and stay.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from include.errors import Busy, SchemaMismatch
+from include.errors import Busy, MigrationDue, SchemaMismatch
 from include.features.catalogue import STORED
 from include.names import MAX_IDENTIFIER, SCHEMA
 from include.storage import locks
 from include.storage.connection import Connection, qualified, statement
 from include.storage.legacy_columns import legacy_columns
+from include.storage.ownership import ASIDE, foreign_columns, mark, owned_columns
+from include.storage.stage_order import MIGRATED
 from include.storage.tables import Table
+from include.storage.upgrade import upgrade
 
 _DDL_LOCK = "bqx: create tables"
 _MIGRATE = (
@@ -39,17 +42,22 @@ def ensure_tables(connection: Connection, tables: Iterable[Table]) -> None:
     and what it lacks of the catalogue is added, NULL in the rows that are there.
 
     Raises:
-        SchemaMismatch: a table exists with columns that cannot be ours; nothing was created.
+        MigrationDue: a table has a legacy column under a name of the catalogue; nothing was created.
+        SchemaMismatch: a table exists with columns that cannot be ours, or that somebody else made; nothing
+            was created.
         Busy: queries held a table that lacks columns for longer than `locks.PATIENCE`.
     """
-    incomplete: list[Table] = []
+    tables, incomplete = list(tables), list[Table]()
     with connection.transaction():
         _exclude_others(connection)
+        upgrade(connection)
         connection.execute(statement("schema/create_base_tables"))
+        _refuse_foreign(connection, tables)
         for table in tables:
             present = columns_of(connection, table.name)
             if not present:
                 connection.execute(_create_parent(table))
+                connection.execute(mark(table, table.columns))
             elif present != _wanted(table):
                 _check(connection, table, present)
                 if not _wanted(table).keys() <= present.keys():
@@ -60,6 +68,19 @@ def ensure_tables(connection: Connection, tables: Iterable[Table]) -> None:
 
 def _exclude_others(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_DDL_LOCK])
+
+
+def _refuse_foreign(connection: Connection, tables: Iterable[Table]) -> None:
+    """Writing into a column that somebody else made would destroy what it holds."""
+    by_name = {table.name: table for table in tables}
+    for name, columns in foreign_columns(connection, by_name.values()).items():
+        headline = (
+            f"Table {SCHEMA}.{name} holds columns under names of this bundle that it did not make "
+            f"({_listed('', columns).strip()}); they are never overwritten. Nothing was changed."
+        )
+        if by_name[name].family in MIGRATED:
+            raise MigrationDue(f"{headline} {_MIGRATE}")
+        raise SchemaMismatch(f"{headline} Rename or drop that table, then run this again.")
 
 
 def _wanted(table: Table) -> dict[str, str]:
@@ -87,6 +108,7 @@ def _complete(connection: Connection, table: Table) -> None:
     """Add the columns that are missing, to the parent and with it to every partition.
 
     What was built before did not have them: it is forgotten, so that the next build writes it again.
+    A column of ours that gave its name back to a legacy column, when names were taken back, returns.
     """
     try:
         for attempt in locks.attempts(locks.PATIENCE):
@@ -97,7 +119,10 @@ def _complete(connection: Connection, table: Table) -> None:
                 present = columns_of(connection, table.name)
                 missing = [name for name in table.columns if name not in present]
                 if missing:
-                    connection.execute(_add_columns(table, missing))
+                    ours = owned_columns(connection, table.name)
+                    for name in missing:
+                        connection.execute(_add_column(table, name, ours))
+                    connection.execute(mark(table, missing))
                     connection.execute("DELETE FROM bqx.build_log WHERE table_name = %s", [table.name])
                 locks.end_limit(connection)
     except locks.REFUSED as error:
@@ -114,12 +139,14 @@ def _lock_with_partitions(connection: Connection, table: Table) -> None:
     connection.execute("SELECT set_config('statement_timeout', '0', true)")
 
 
-def _add_columns(table: Table, names: Iterable[str]) -> sql.Composed:
-    added = [
-        sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(name), sql.SQL(table.columns[name]))
-        for name in names
-    ]
-    return sql.SQL("ALTER TABLE {} {}").format(qualified(table.name), sql.SQL(", ").join(added))
+def _add_column(table: Table, name: str, ours: Iterable[str]) -> sql.Composed:
+    aside = next((column for column in ours if column.startswith(f"{ASIDE}{name}")), None)
+    names = {"table": qualified(table.name), "name": sql.Identifier(name)}
+    if aside is not None:
+        rename = sql.SQL("ALTER TABLE {table} RENAME COLUMN {aside} TO {name}")
+        return rename.format(aside=sql.Identifier(aside), **names)
+    add = sql.SQL("ALTER TABLE {table} ADD COLUMN {name} {kind}")
+    return add.format(kind=sql.SQL(table.columns[name]), **names)
 
 
 def _check(connection: Connection, table: Table, present: dict[str, str]) -> None:

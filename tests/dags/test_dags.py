@@ -120,7 +120,7 @@ def test_order_of_loading(dagbag) -> None:
 
 def test_order_of_the_pipeline(dagbag) -> None:
     dag = dagbag.dags["bqx_pipeline"]
-    order = ["plan", "load", "migrate", "features", "dataset"]
+    order = ["plan", "migrate", "load", "features", "dataset"]
     assert dag.task_ids == order, "nothing touches feature tables before 1.6.9"
     for before, after in itertools.pairwise(order):
         assert dag.get_task(after).upstream_task_ids == {before}

@@ -56,7 +56,7 @@ def run(task: str, store: ObjectStore, url: str, frame: dict[str, Any], reports:
         steps.choose(store, frame)
         steps.export(url, store, frame, PAIR)
     else:
-        steps.publish(store, frame, reports)
+        steps.publish(url, store, frame, reports)
 
 
 def run_alone(task: str, port: int, *rest: Any) -> None:

@@ -12,8 +12,8 @@ from include.errors import BadParameter
 from include.features.catalogue import family
 from include.local import legacy
 from include.local.legacy import FAMILIES, build_legacy
-from include.migration.names import LEGACY, LEGACY_COLUMNS
-from include.names import Month
+from include.migration.names import LEGACY_COLUMNS
+from include.names import LEGACY, Month
 from include.pairs import PAIRS
 
 MONTHS = (Month(2024, 7), Month(2024, 8))

@@ -39,6 +39,16 @@ CREATE INDEX IF NOT EXISTS migration_baseline_pair_idx ON bqx.migration_baseline
 COMMENT ON TABLE bqx.migration_baseline IS
 'What each partition held before the migration: exact count, key range, order-free sum of row hashes.';
 
+CREATE TABLE IF NOT EXISTS bqx.migration_documents (
+    document_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pairs TEXT[] NOT NULL,
+    run_label TEXT NOT NULL,
+    files JSONB NOT NULL,
+    published_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE bqx.migration_documents IS
+'What was written after a migration: manifest, counts, description of tables; for which pairs, and where.';
+
 CREATE TABLE IF NOT EXISTS bqx.migration_plan (
     plan_hash TEXT PRIMARY KEY,
     content JSONB NOT NULL,

@@ -1,4 +1,4 @@
--- Columns of a migrated table: present name, and the name before the migration.
+-- Columns of a migrated table that this bundle did not make: present name, and the name before the migration.
 SELECT
     column_of.attname AS present_name,
     coalesce(journal.old_name, column_of.attname) AS old_name
@@ -9,5 +9,9 @@ LEFT JOIN bqx.migration_journal AS journal
         AND column_of.attname = journal.new_name
         AND journal.kind = 'column'
         AND journal.state = 'renamed'
-WHERE column_of.attrelid = %(table)s::OID AND column_of.attnum > 0 AND NOT column_of.attisdropped
+WHERE
+    column_of.attrelid = %(table)s::OID
+    AND column_of.attnum > 0
+    AND NOT column_of.attisdropped
+    AND NOT starts_with(coalesce(col_description(column_of.attrelid, column_of.attnum), ''), %(mark)s)
 ORDER BY column_of.attnum;

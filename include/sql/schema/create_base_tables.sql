@@ -27,11 +27,14 @@ CREATE TABLE IF NOT EXISTS bqx.build_log (
     row_count BIGINT NOT NULL,
     input_hash TEXT NOT NULL,
     seconds DOUBLE PRECISION NOT NULL,
+    content_hash NUMERIC,
     built_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     PRIMARY KEY (table_name, month)
 );
 COMMENT ON TABLE bqx.build_log IS
 'One row per partition we built, written in the transaction that swapped it in.';
+COMMENT ON COLUMN bqx.build_log.content_hash IS
+'Of a month of bars: order-free sum of the hashes of its rows, to see whether they are what was loaded.';
 
 CREATE TABLE IF NOT EXISTS bqx.gate_log (
     table_name TEXT NOT NULL,

@@ -65,7 +65,7 @@ def frame_of(pairs: tuple[str, ...], months: int, rows: int) -> Frame:
         dataset_id=f"2018-01-01_{names[-1]}_test", pairs=pairs, start=start, end=end, named=True,
         months=tuple(names),
         split=whole, folds=found[:: max(len(found) // 4, 1)][:4], columns="selected",
-        target_window="matched", rows=rows, trees=100,
+        target_window="matched", rows=rows, trees=100, inputs={},
     )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def manifest_of(frame: Frame, selection: Selection) -> Manifest:
     number = {"train": 150_000, "val": 32_000, "test": 33_000}
     files = tuple(
         Part(
-            f"datasets/{frame.dataset_id}/{pair}/{name}/{frame.months[0]}.parquet",
+            f"datasets/{frame.dataset_id}/{pair}/{name}/{frame.months[0]}-{'0' * 12}.parquet",
             number[name],
             "0" * 64,
             10**6,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -48,6 +49,14 @@ def parts_of(store: ObjectStore, dataset_id: str = "one", seed: int = 1) -> list
     return [write_part(store, dataset_id, *part, one) for part, one in tables(seed).items()]
 
 
+def hash_of(store: ObjectStore, pair: str, split: str, month: str) -> str:
+    """The beginning of the hash of a file, which is part of its name."""
+    (part,) = (
+        part for part in open_manifest(store, "one").files if part.name == f"{pair}/{split}/{month}.parquet"
+    )
+    return hashlib.sha256(store.get(part.key) or b"").hexdigest()[:12]
+
+
 def puts(store: ObjectStore) -> list[str]:
     """A list that grows with the key of each object that is sent from now on."""
     sent: list[str] = []
@@ -72,8 +81,10 @@ def test_a_data_set_comes_back_as_it_was(store: ObjectStore) -> None:
             assert whole.schema == written[0].schema
             assert whole["lag__r_1"].null_count > 0
             assert pc.any(pc.is_nan(whole["lag__r_1"])).as_py() is False
-    assert sorted(key for key in contents(store) if key.endswith("parquet")) == sorted(
-        f"datasets/one/{pair}/{split}/{month}.parquet" for pair, split, month in PARTS
+    assert {part.key for part in found.files} == {key for key in contents(store) if key.endswith("parquet")}
+    assert sorted(part.key for part in found.files) == sorted(
+        f"datasets/one/{pair}/{split}/{month}-{hash_of(store, pair, split, month)}.parquet"
+        for pair, split, month in PARTS
     )
 
 
@@ -162,9 +173,9 @@ def test_a_manifest_that_contradicts_itself_is_refused(store: ObjectStore) -> No
 def test_a_manifest_needs_its_files(store: ObjectStore) -> None:
     files = parts_of(store)
     store.delete([files[3].key])
-    with pytest.raises(MissingInput, match=rf"1 of 10 files are missing.*{files[3].name}"):
+    with pytest.raises(MissingInput, match=rf"1 of 10 files are missing.*{files[3].key}"):
         finish(store, manifest("one", files))
-    write_part(store, "one", *PARTS[3], table(999))
+    store.put(files[3].key, b"something else")
     with pytest.raises(MissingInput, match=r"1 of 10 files"):
         finish(store, manifest("one", files))
     with pytest.raises(MissingInput, match="There is no data set one"):
@@ -220,8 +231,9 @@ def test_of_two_exports_that_end_together_one_wins(store: ObjectStore) -> None:
 def test_a_lost_file_of_a_complete_data_set_is_put_back(store: ObjectStore) -> None:
     export(store, "one")
     before = contents(store)
-    store.delete(["datasets/one/eurusd/val/2018-02.parquet"])
-    with pytest.raises(MissingInput, match=r"val/2018-02.parquet is gone"):
+    (lost,) = (key for key in before if "/eurusd/val/2018-02-" in key)
+    store.delete([lost])
+    with pytest.raises(MissingInput, match=f"{lost} is gone"):
         read_split(store, open_manifest(store, "one"), "eurusd", "val")
     export(store, "one")
     assert contents(store) == before

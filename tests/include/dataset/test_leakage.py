@@ -18,7 +18,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from include.dataset import report, steps
 from include.dataset.evidence import Evidence
-from include.dataset.export import open_manifest, read_split
+from include.dataset.export import open_manifest, read_document, read_split
 from include.dataset.frame import Frame
 from include.dataset.manifest import Manifest
 from include.dataset.store import ObjectStore
@@ -128,7 +128,7 @@ def leaking(files: Files, seed: int) -> Floats:
 def test_a_planted_signal_survives_the_selection(planted: World) -> None:
     """The best of the selected columns says nearly as much of the next minutes as the best of all."""
     manifest = open_manifest(planted.store, "one")
-    told = json.loads(planted.store.get(manifest.extra["documents"]["selection"]) or b"")
+    told = json.loads(read_document(planted.store, manifest, "selection"))
     selected = told["selection"]["columns"]
     train, val = (known_columns(read(planted.store, manifest, name)) for name in ("train", "val"))
     found = dict(zip(train.names, correlations(train, 15), strict=True))
@@ -161,13 +161,14 @@ def test_what_follows_the_training_rows_changes_nothing_learned(
         )
         learned = []
         for where in (world.url, url):
+            plain = world.frame | {"inputs": worlds.plan(where)["inputs"]}
             for pair in frame.pairs:
-                steps.examine(where, store, world.frame, pair)
-            steps.choose(store, world.frame)
-            work = Work(store, frame)
+                steps.examine(where, store, plain, pair)
+            steps.choose(store, plain)
+            work = Work(store, Frame.of(plain))
             evidence = Evidence.of(work.get_arrays(f"evidence/{PAIR}.npz", "examine"))
             profile = work.get_arrays(f"profile/{PAIR}.npz", "examine")
-            steps.export(where, store, world.frame, PAIR)
+            steps.export(where, store, plain, PAIR)
             scaler = work.get_json(f"exported/{PAIR}.json", "export")["scaler"]
             learned.append((evidence.arrays(), work.get_json("choice.json", "choose"), scaler, profile))
         (first, choice, scaler, profile), (again, choice_again, scaler_again, profile_again) = learned

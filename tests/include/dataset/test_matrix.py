@@ -121,10 +121,14 @@ def test_an_unknown_feature_is_refused(connection: Connection) -> None:
 
 
 def test_a_lost_row_stops_the_matrix_and_names_the_table(connection: Connection) -> None:
-    with connection.transaction(force_rollback=True):
-        connection.execute(f"DELETE FROM bqx.fibonacci_bqx_{PAIR} WHERE ts_utc = '2024-03-02 12:00+00'")
+    lost = "ts_utc = '2024-03-02 12:00+00'"
+    connection.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM bqx.fibonacci_bqx_{PAIR} WHERE {lost}")
+    connection.execute(f"DELETE FROM bqx.fibonacci_bqx_{PAIR} WHERE {lost}")
+    try:
         with pytest.raises(Incomplete, match=f"fibonacci_bqx_{PAIR} has .* rows in 2024-03"):
             read_matrix(connection, PAIR, MONTH)
+    finally:
+        connection.execute(f"INSERT INTO bqx.fibonacci_bqx_{PAIR} SELECT * FROM kept")
 
 
 def test_months_come_in_order_although_two_are_read_at_once(url: str) -> None:

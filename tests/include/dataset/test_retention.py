@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from include.dataset.export import finish, open_manifest, write_part
+from include.dataset.export import finish, open_manifest, write_document, write_part
 from include.dataset.retention import clean_up
 from include.dataset.store import ObjectStore
 from include.errors import MissingInput
@@ -114,11 +113,9 @@ def test_at_least_one_stays(store: ObjectStore) -> None:
 
 
 def test_documents_that_a_manifest_names_are_no_strays(store: ObjectStore) -> None:
-    keys = [store.key("documented", name) for name in ("report.html", "stray.html")]
     files = [write_part(store, "documented", *part, one) for part, one in tables(rows=10).items()]
-    for key in keys:
-        store.put(key, b"", hashlib.sha256().hexdigest(), {})
-    finish(store, manifest("documented", files, extra={"documents": {"report": keys[0]}}))
+    report, stray = (write_document(store, "documented", name, b"") for name in ("report.html", "stray.html"))
+    finish(store, manifest("documented", files, documents={"report": report}))
     done = clean_up(store, 9)
-    assert done.strays == keys[1:]
-    assert store.get(keys[0]) == b""
+    assert done.strays == [stray.key]
+    assert store.get(report.key) == b""

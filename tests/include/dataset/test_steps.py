@@ -14,7 +14,7 @@ from psycopg import sql
 from include.dataset import report, steps, transform
 from include.dataset.assemble import export_pair
 from include.dataset.evidence import FEATURES
-from include.dataset.export import open_manifest, read_split
+from include.dataset.export import open_manifest, read_document, read_split
 from include.dataset.frame import Frame
 from include.dataset.matrix import read_matrix
 from include.dataset.publish import DOCUMENTS
@@ -69,8 +69,11 @@ def whole_matrix(world: World, pair: str) -> tuple[Minutes, Columns]:
 
 
 def document(world: World, what: str) -> dict:
-    key = open_manifest(world.store, "one").extra["documents"][what]
-    return json.loads(world.store.get(key) or b"")
+    return json.loads(read_document(world.store, open_manifest(world.store, "one"), what))
+
+
+def report_of(world: World) -> bytes:
+    return read_document(world.store, open_manifest(world.store, "one"), "report")
 
 
 # What is there
@@ -98,8 +101,8 @@ def test_the_manifest_says_what_the_data_set_is(world: World) -> None:
 def test_documents_lie_beside_it_and_the_work_is_gone(world: World) -> None:
     manifest = open_manifest(world.store, "one")
     keys = {one.key for one in world.store.list("")}
-    documents = {f"datasets/one/{name}" for name in DOCUMENTS.values()}
-    assert documents == set(manifest.extra["documents"].values())
+    documents = {each.key for each in manifest.documents.values()}
+    assert manifest.documents.keys() == DOCUMENTS.keys()
     assert keys == documents | {part.key for part in manifest.files} | {"datasets/one/manifest.json"}
     features = document(world, "features")["columns"]
     assert [one["name"] for one in features] == list(manifest.columns_selected)
@@ -107,7 +110,7 @@ def test_documents_lie_beside_it_and_the_work_is_gone(world: World) -> None:
     assert {"min", "warm", "dtype", "unit", "formula"} <= set(features[0])
     page = Path(world.answer["report"])
     assert page == world.reports / "datasets" / "one" / "index.html"
-    assert page.read_bytes() == world.store.get("datasets/one/report.html")
+    assert page.read_bytes() == read_document(world.store, manifest, "report")
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -180,7 +183,7 @@ def test_all_columns_can_be_written(world: World, store: ObjectStore, tmp_path: 
     assert table.column_names[1:731] == list(FEATURES)
     assert told["selected"] == 195 < 730
     absent = [name for name in FEATURES if table[name].null_count == len(table)]
-    scaled = json.loads(store.get("datasets/one/scalers.json") or b"")["eurusd"]["columns"]
+    scaled = json.loads(read_document(store, manifest, "scalers"))["eurusd"]["columns"]
     assert set(scaled) == set(FEATURES) - set(absent)
     assert absent, "nothing to scale in columns that have no input here"
 
@@ -195,10 +198,12 @@ def test_the_same_tables_give_the_same_content(world: World, store: ObjectStore,
     steps.choose(store, frame)
     for pair in PAIRS[::-1]:
         steps.export(world.url, store, frame, pair)
-    assert steps.publish(store, frame, str(tmp_path))["content_hash"] == world.answer["content_hash"]
+    assert (
+        steps.publish(world.url, store, frame, str(tmp_path))["content_hash"] == world.answer["content_hash"]
+    )
+    one, other = open_manifest(world.store, "one"), open_manifest(store, "other")
     for what in ("selection", "scalers", "features", "profile"):
-        name = DOCUMENTS[what]
-        assert store.get(f"datasets/other/{name}") == world.store.get(f"datasets/one/{name}"), what
+        assert read_document(store, other, what) == read_document(world.store, one, what), what
 
 
 def test_a_second_build_changes_nothing(world: World, tmp_path: Path) -> None:
@@ -208,10 +213,12 @@ def test_a_second_build_changes_nothing(world: World, tmp_path: Path) -> None:
     assert told | where == world.answer | where
     assert told["content_hash"] in told["summary"]
     assert contents(world.store) == before
-    assert [key for key in sent if not key.startswith("work/")] == ["datasets/one/manifest.json"]
-    again = steps.publish(world.store, world.frame, str(tmp_path / "later"))
+    assert [key for key in sent if not key.startswith("work/")] == []
+    again = steps.publish(world.url, world.store, world.frame, str(tmp_path / "later"))
     assert again["content_hash"] == world.answer["content_hash"], "without the work it was made from"
-    assert Path(again["report"]).read_bytes() == world.store.get("datasets/one/report.html")
+    assert Path(again["report"]).read_bytes() == read_document(
+        world.store, open_manifest(world.store, "one"), "report"
+    )
     assert contents(world.store) == before
 
 
@@ -224,10 +231,10 @@ def test_a_page_that_is_not_the_one_of_the_bucket_is_replaced(
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            steps.publish(world.store, world.frame, str(tmp_path))
+            steps.publish(world.url, world.store, world.frame, str(tmp_path))
     assert [(each.name, each.read_text()) for each in page.parent.iterdir()] == [(page.name, "half a pa")]
-    steps.publish(world.store, world.frame, str(tmp_path))
-    assert page.read_bytes() == world.store.get("datasets/one/report.html")
+    steps.publish(world.url, world.store, world.frame, str(tmp_path))
+    assert page.read_bytes() == report_of(world)
 
 
 def test_other_content_under_the_same_id_is_refused(world: World, tmp_path: Path) -> None:
@@ -236,7 +243,7 @@ def test_other_content_under_the_same_id_is_refused(world: World, tmp_path: Path
     with pytest.raises(DatasetConflict, match="one is complete"):
         make(world.url, world.store, frame, tmp_path)
     with pytest.raises(MissingInput):
-        steps.publish(world.store, frame, str(tmp_path))
+        steps.publish(world.url, world.store, frame, str(tmp_path))
     after = contents(world.store)
     assert {key: body for key, body in after.items() if not key.startswith("work/")} == before
     world.store.delete([key for key in after if key not in before])
@@ -253,11 +260,11 @@ def test_whole_or_not_at_all(world: World, store: ObjectStore, tmp_path: Path) -
     assert steps.choose(store, frame)["stability"] is None
     steps.export(world.url, store, frame, "eurusd")
     with pytest.raises(MissingInput, match="export of gbpusd has not ended"):
-        steps.publish(store, frame, str(tmp_path))
+        steps.publish(world.url, store, frame, str(tmp_path))
     with pytest.raises(MissingInput, match="There is no data set one"):
         open_manifest(store, "one")
     steps.export(world.url, store, frame, "gbpusd")
-    steps.publish(store, frame, str(tmp_path))
+    steps.publish(world.url, store, frame, str(tmp_path))
     assert open_manifest(store, "one").splits["test"]["rows"] > 0
 
 

@@ -20,7 +20,7 @@ from tests.include.dataset.stores import contents, empty_store, export
 FRAME = Frame(
     dataset_id="one", pairs=("eurusd",), start=0, end=14_400, months=("1970-01",), split=split(0, 14_400),
     named=True,
-    folds=(), columns="selected", target_window="matched", rows=100, trees=10,
+    folds=(), columns="selected", target_window="matched", rows=100, trees=10, inputs={},
 )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def make(url: str, store: ObjectStore, frame: Mapping[str, Any], reports: Path) 
     steps.choose(store, frame)
     for pair in frame["pairs"]:
         steps.export(url, store, frame, pair)
-    return steps.publish(store, frame, str(reports))
+    return steps.publish(url, store, frame, str(reports))
 
 
 def plain_report(folder: Path, *_: Any) -> Path:

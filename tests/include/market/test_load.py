@@ -166,7 +166,7 @@ def test_tables_of_the_origin_are_registered_and_never_rewritten(
     db.execute(ORIGIN)
     db.execute("CREATE TABLE bqx.bqx_eurusd (ts_utc timestamptz, rate_index numeric, w15_bqx_return numeric)")
     before = query(db, "SELECT xmin, * FROM bqx.m1_eurusd ORDER BY time")
-    with pytest.raises(BadParameter, match="eurusd exist in the origin's layout and are never rewritten"):
+    with pytest.raises(BadParameter, match="eurusd were not made by this bundle and are never rewritten"):
         prepare(database_url, LoadRequest(str(folder), pairs=("eurusd", "gbpusd")))
     request = LoadRequest(None, pairs=("eurusd",))
     assert load(database_url, request)["eurusd"]["rows"] == 0

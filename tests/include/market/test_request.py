@@ -36,5 +36,5 @@ def test_days_are_half_open_utc_days() -> None:
 
 def test_a_request_is_made_from_the_params_of_a_run() -> None:
     params = {"source": "/bars", "pairs": ["eurusd"], "first_day": None, "end_day": None, "crosses": "none",
-              "price_side": "bid", "timezone": None, "dry_run": False}  # fmt: skip
-    assert LoadRequest.of(params) == LoadRequest("/bars", pairs=("eurusd",), price_side="bid")
+              "price_side": "bid", "timezone": None, "rebuild": True, "dry_run": False}  # fmt: skip
+    assert LoadRequest.of(params) == LoadRequest("/bars", pairs=("eurusd",), price_side="bid", rebuild=True)

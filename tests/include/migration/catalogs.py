@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from include.migration import names
@@ -35,6 +35,7 @@ class Maker:
         self._oids = itertools.count(16_384)
         self.relations: dict[str, Relation] = {}
         self.columns: dict[int, dict[str, str]] = {}
+        self.owned: dict[int, frozenset[str]] = {}
         self.items: list[Item] = []
         self.dependents: list[Dependent] = []
         self.extra: dict[str, object] = {}
@@ -44,9 +45,10 @@ class Maker:
         self.relations[name] = Relation(next(self._oids), name, kind, parent, bound, comment)
         return self.relations[name]
 
-    def parent(self, name: str, columns: dict[str, str]) -> Relation:
+    def parent(self, name: str, columns: dict[str, str], owned: Collection[str] = ()) -> Relation:
         made = self.relation(name, "p")
         self.columns[made.oid] = columns
+        self.owned[made.oid] = frozenset(owned) - {"ts_utc"}
         self.key(made, f"{name}_pkey")
         return made
 
@@ -68,11 +70,21 @@ class Maker:
     def sequence(self, on: Relation, name: str) -> None:
         self.items.append(Item("sequence", self.relation(name, "S").oid, name, on.oid, True))
 
-    def tree(self, name: str, columns: dict[str, str], months: Sequence[str] = MONTHS) -> Relation:
-        made = self.parent(name, columns)
+    def tree(
+        self,
+        name: str,
+        columns: dict[str, str],
+        months: Sequence[str] = MONTHS,
+        owned: Collection[str] = (),
+    ) -> Relation:
+        made = self.parent(name, columns, owned)
         for month in months:
             self.partition(made, f"{name}_{month.replace('-', '_')}", bound_of(month))
         return made
+
+    def ours(self, family: str, pair: str = "eurusd", months: Sequence[str] = MONTHS) -> Relation:
+        columns = our_columns(family, pair)
+        return self.tree(names.new_parent(family, pair), columns, months, columns)
 
     def legacy(self, family: str, pair: str = "eurusd", months: Sequence[str] = MONTHS) -> Relation:
         return self.tree(names.old_parent(family, pair), legacy_columns(family), months)
@@ -81,6 +93,7 @@ class Maker:
         return Snapshot(
             relations=dict(self.relations),
             columns=dict(self.columns),
+            owned=dict(self.owned),
             items=tuple(self.items),
             dependents=tuple(self.dependents),
             **self.extra,
@@ -91,8 +104,8 @@ def applied(catalog: Snapshot, plan: Plan) -> Snapshot:
     """The catalog after the plan, by PostgreSQL's rules: names must be free, a key takes its index along."""
     database = _Database(catalog)
     for batch in plan.at_work:
-        if batch.drop_empty:
-            database.drop(batch.drop_empty)
+        if batch.drop_first:
+            database.drop(batch.drop_first)
         for rename in batch.renames:
             database.rename(rename)
     return database.snapshot()

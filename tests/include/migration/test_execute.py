@@ -17,8 +17,8 @@ from include.errors import Busy, MigrationRefused
 from include.local.postgres import Postgres
 from include.migration import execute, journal, locking, verify
 from include.migration.model import Plan
-from include.migration.names import LEGACY
 from include.migration.plan import Options, make_plan
+from include.names import LEGACY
 from include.pairs import PAIRS as ALL_PAIRS
 from include.storage.connection import connect
 from tests.include.migration import database
@@ -194,7 +194,7 @@ def test_an_empty_table_of_ours_is_dropped_only_if_asked_for(legacy: str, db: ps
     ensure_tables(db, [table_of("statistics_idx", "eurusd")])
     plan = only(make_plan(legacy, pairs=["eurusd"], options=Options(replace_empty=True)), "statistics_idx")
     (batch,) = plan.at_work
-    assert batch.drop_empty == "statistics_idx_eurusd"
+    assert batch.drop_first == "statistics_idx_eurusd"
     db.execute("CREATE TABLE bqx.p PARTITION OF bqx.statistics_idx_eurusd DEFAULT")
     db.execute("INSERT INTO bqx.statistics_idx_eurusd (ts_utc) VALUES (now())")
     with pytest.raises(MigrationRefused, match="has rows now"):

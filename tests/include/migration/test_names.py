@@ -6,7 +6,7 @@ import pytest
 
 from include.features.catalogue import FAMILIES
 from include.migration import names
-from include.names import MAX_IDENTIFIER
+from include.names import LEGACY, MAX_IDENTIFIER, legacy_pattern
 from include.pairs import PAIRS
 from include.storage.connection import connect
 
@@ -69,7 +69,7 @@ def test_postgresql_reads_the_pattern_as_python_does(database_url):
     tried = ["reg_eurusd", "reg_eurusd_2024_01", "reg_bqx_eurusd", "regime_eurusd", "volume_features_usdcad"]
     with connect(database_url) as connection:
         rows = connection.execute(
-            "SELECT name FROM unnest(%s::TEXT[]) AS name WHERE name ~ %s", [tried, names.old_pattern()]
+            "SELECT name FROM unnest(%s::TEXT[]) AS name WHERE name ~ %s", [tried, legacy_pattern(PAIRS)]
         ).fetchall()
     assert [name for (name,) in rows] == [name for name in tried if names.match_old(name)]
     assert len(rows) == 3
@@ -78,13 +78,13 @@ def test_postgresql_reads_the_pattern_as_python_does(database_url):
 def test_families_are_those_of_the_catalogue_with_the_expected_number_of_columns():
     assert {len(columns) for columns in names.LEGACY_COLUMNS.values()} == {56, 5, 12, 10, 20, 15}
     assert len(names.LEGACY_COLUMNS["reg_idx"]) == 56
-    assert set(names.LEGACY_COLUMNS) == set(names.LEGACY)
+    assert set(names.LEGACY_COLUMNS) == set(LEGACY)
     assert set(names.FAMILIES) <= set(FAMILIES)
     clashing = {
         family: set(columns) & {feature.name for feature in FAMILIES[family].columns}
         for family, columns in names.LEGACY_COLUMNS.items()
     }
-    assert clashing == {family: set() for family in names.LEGACY} | {"reg_idx": {"w60_r2", "w90_r2"}}
+    assert clashing == {family: set() for family in LEGACY} | {"reg_idx": {"w60_r2", "w90_r2"}}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_names_that_grow_too_long_end_in_a_digest_and_stay_distinct():
 
 def test_no_table_name_is_cut():
     longest = max(
-        (f"{names.new_parent(family, pair)}_2024_01_pkey" for family in names.LEGACY for pair in PAIRS),
+        (f"{names.new_parent(family, pair)}_2024_01_pkey" for family in LEGACY for pair in PAIRS),
         key=len,
     )
     assert len(longest) == 35

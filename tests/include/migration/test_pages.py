@@ -8,12 +8,13 @@ import json
 
 import pytest
 
-from include.migration import names, pages
+from include.migration import pages
 from include.migration.model import Note, Plan
 from include.migration.plan import Options, classify
 from include.migration.snapshot import Snapshot
+from include.names import LEGACY
 from include.pairs import PAIRS
-from tests.include.migration.catalogs import STAMP, Maker, applied, legacy_columns, our_columns
+from tests.include.migration.catalogs import STAMP, Maker, applied, legacy_columns
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +22,12 @@ def maker() -> Maker:
     """Every pair and family, conflicts and remarks, and a sequence."""
     made = Maker()
     for pair in PAIRS:
-        for family in names.LEGACY:
+        for family in LEGACY:
             made.legacy(family, pair)
         made.tree(f"reg_bqx_{pair}", {"ts_utc": STAMP, "w15_r2": "NUMERIC"})
     for pair in PAIRS[:12]:
         made.tree(f"volume_idx_{pair}", {"ts_utc": STAMP, "a": "NUMERIC"})
-    made.tree("spread_idx_eurusd", our_columns("spread_idx", "eurusd"))
+    made.ours("spread_idx", "eurusd")
     made.sequence(made.relations["reg_eurusd"], "reg_eurusd_seq")
     return made
 
@@ -74,7 +75,7 @@ def test_nothing_to_rename_is_said(maker):
     done = classify(applied(clean.snapshot(), classify(clean.snapshot())))
     assert "**Nothing to rename**: 1 tables are migrated already." in pages.summary(done)
     ours = Maker()
-    ours.tree("volume_idx_eurusd", our_columns("volume_idx", "eurusd"))
+    ours.ours("volume_idx", "eurusd")
     assert "no legacy table is left to rename" in pages.summary(classify(ours.snapshot()))
 
 
@@ -91,7 +92,7 @@ def test_the_whole_text_names_every_object_and_begins_with_conflicts(plan):
 
 
 def test_the_manifest_has_one_line_per_rename(plan):
-    rows = list(csv.DictReader(io.StringIO(pages.manifest(plan))))
+    rows = list(csv.DictReader(io.StringIO(pages.manifest(pages.renames_of(plan)))))
     wanted = [(r.kind, r.old, r.new) for batch in plan.at_work for r in batch.renames]
     assert [(row["kind"], row["old_name"], row["new_name"]) for row in rows] == wanted
 

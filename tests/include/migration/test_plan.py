@@ -10,6 +10,7 @@ from include.migration import names
 from include.migration.model import Batch, Plan
 from include.migration.plan import Options, classify
 from include.migration.snapshot import Dependent, Snapshot
+from include.names import LEGACY
 from include.pairs import PAIRS
 from tests.include.migration.catalogs import (
     STAMP,
@@ -97,7 +98,7 @@ class TestLegacyTable:
         ]
         assert_settles(maker)
 
-    @pytest.mark.parametrize("family", names.LEGACY)
+    @pytest.mark.parametrize("family", LEGACY)
     def test_every_family_settles(self, family):
         maker = Maker()
         maker.legacy(family)
@@ -183,20 +184,24 @@ class TestDoneAndOurs:
         columns = legacy_columns("reg_idx")
         for name in ("w60_r2", "w90_r2"):
             columns[f"legacy_{name}"] = columns.pop(name)
-        maker.tree("reg_idx_eurusd", columns | our_columns("reg_idx", PAIR))
+        ours = our_columns("reg_idx", PAIR)
+        maker.tree("reg_idx_eurusd", columns | ours, owned=ours)
         assert batch_of(plan_of(maker), "reg_idx").state == "done"
 
-    def test_a_table_with_our_columns_is_ours(self):
+    def test_a_table_that_we_made_is_ours_and_one_that_only_looks_like_it_is_not(self):
+        maker = Maker()
+        maker.ours(STATISTICS)
+        assert batch_of(plan_of(maker)).state == "ours"
         maker = Maker()
         maker.tree("statistics_idx_eurusd", our_columns(STATISTICS, PAIR))
-        assert batch_of(plan_of(maker)).state == "ours"
-
-    def test_a_table_of_an_older_version_is_ours_if_the_build_log_knows_it(self):
-        maker = Maker()
-        maker.tree("statistics_idx_eurusd", {"ts_utc": STAMP, "mean_20": "DOUBLE PRECISION"})
         assert batch_of(plan_of(maker)).state == "conflict"
-        maker.extra["built"] = frozenset({"statistics_idx_eurusd"})
-        assert batch_of(plan_of(maker)).state == "ours"
+
+    def test_a_table_of_an_older_version_is_ours_also_with_a_column_that_somebody_added(self):
+        columns = {"ts_utc": STAMP, "mean_20": "DOUBLE PRECISION"}
+        for added in ({}, {"note": "TEXT"}):
+            maker = Maker()
+            maker.tree("statistics_idx_eurusd", columns | added, owned=["mean_20"])
+            assert batch_of(plan_of(maker)).state == "ours"
 
     def test_the_journal_proves_a_rename_whatever_the_columns(self):
         maker = Maker()
@@ -207,29 +212,22 @@ class TestDoneAndOurs:
         maker.extra["journal"] = {key: "reverted"}
         assert batch_of(plan_of(maker)).state == "conflict"
 
-    def test_a_column_that_the_build_added_is_not_renamed(self):
-        maker = Maker()
-        made = maker.tree("reg_idx_eurusd", legacy_columns("reg_idx"))
-        maker.extra["built"] = frozenset({"reg_idx_eurusd"})
-        assert batch_of(plan_of(maker), "reg_idx").state == "done"
-        maker.extra = {"journal": {(made.oid, "column", name): "renamed" for name in ("w60_r2", "w90_r2")}}
-        assert batch_of(plan_of(maker), "reg_idx").state == "done"
+    def test_only_a_column_that_we_made_keeps_a_name_of_the_catalogue(self):
+        for owned, renamed_columns in ((("w60_r2", "w90_r2"), []), (("w60_r2",), ["w90_r2"])):
+            maker = Maker()
+            maker.tree("reg_idx_eurusd", legacy_columns("reg_idx"), owned=owned)
+            batch = batch_of(plan_of(maker), "reg_idx")
+            assert [r.old for r in batch.renames if r.kind == "column"] == renamed_columns
+            assert batch.state == ("interrupted" if renamed_columns else "done")
+            assert_settles(maker)
 
-    def test_what_the_build_log_says_of_the_new_name_is_not_about_a_table_of_the_old(self):
+    def test_a_strangers_column_beside_the_legacy_one_is_a_conflict_and_nothing_is_renamed(self):
         maker = Maker()
-        maker.legacy("reg_idx")
-        maker.extra["built"] = frozenset({"reg_idx_eurusd"})
-        columns = [r.old for r in batch_of(plan_of(maker), "reg_idx").renames if r.kind == "column"]
-        assert columns == ["w60_r2", "w90_r2"]
-        assert_settles(maker)
-
-    def test_a_column_that_was_taken_back_is_legacy_again(self):
-        maker = Maker()
-        made = maker.legacy("reg_idx")
-        maker.extra["built"] = frozenset({"reg_idx_eurusd"})
-        maker.extra["journal"] = {(made.oid, "column", name): "reverted" for name in ("w60_r2", "w90_r2")}
-        columns = [r.old for r in batch_of(plan_of(maker), "reg_idx").renames if r.kind == "column"]
-        assert columns == ["w60_r2", "w90_r2"]
+        columns = legacy_columns("reg_idx") | {"legacy_w60_r2": "DOUBLE PRECISION"}
+        maker.tree("reg_idx_eurusd", columns)
+        batch = batch_of(plan_of(maker), "reg_idx")
+        assert (batch.state, batch.renames) == ("conflict", ())
+        assert "both w60_r2, which this bundle did not make, and legacy_w60_r2" in batch.reason
 
 
 class TestCollisions:
@@ -238,15 +236,28 @@ class TestCollisions:
     def both(self, *, ours: bool = True) -> Maker:
         maker = Maker()
         maker.legacy(STATISTICS)
-        maker.tree("statistics_idx_eurusd", our_columns(STATISTICS, PAIR) if ours else {"ts_utc": STAMP})
+        columns = our_columns(STATISTICS, PAIR)
+        if ours:
+            maker.ours(STATISTICS)
+        else:
+            maker.tree("statistics_idx_eurusd", columns)  # looks like ours
         return maker
 
-    def test_a_full_target_is_never_replaced(self):
+    def test_a_full_target_of_the_builds_is_replaced_only_if_allowed(self):
         maker = self.both()
         maker.extra["filled"] = frozenset({"statistics_idx_eurusd"})
+        batch = batch_of(plan_of(maker, replace_empty=True))
+        assert batch.state == "conflict"
+        assert "allow replace_built" in batch.reason
+        batch = batch_of(plan_of(maker, replace_built=True))
+        assert (batch.state, batch.drop_first, batch.drop_rows) == ("to do", "statistics_idx_eurusd", True)
+
+    def test_a_full_target_of_somebody_else_is_never_replaced(self):
+        maker = self.both(ours=False)
+        maker.extra["filled"] = frozenset({"statistics_idx_eurusd"})
         for allowed in (False, True):
-            batch = batch_of(plan_of(maker, replace_empty=allowed))
-            assert (batch.state, batch.renames, batch.drop_empty) == ("conflict", (), "")
+            batch = batch_of(plan_of(maker, replace_empty=allowed, replace_built=allowed))
+            assert (batch.state, batch.renames, batch.drop_first) == ("conflict", (), "")
             assert "holds rows" in batch.reason
 
     def test_an_empty_target_is_replaced_only_if_allowed(self):
@@ -255,7 +266,7 @@ class TestCollisions:
         assert batch.state == "conflict"
         assert "allow replace_empty" in batch.reason
         batch = batch_of(plan_of(maker, replace_empty=True))
-        assert (batch.state, batch.drop_empty) == ("to do", "statistics_idx_eurusd")
+        assert (batch.state, batch.drop_first) == ("to do", "statistics_idx_eurusd")
         assert renamed(batch)["statistics_features_eurusd_2024_01"] == "statistics_idx_eurusd_2024_01"
         assert_settles(maker, replace_empty=True)
 
@@ -509,12 +520,13 @@ class TestRegBqx:
     def test_our_own_and_the_absent_one(self):
         maker = Maker()
         assert batch_of(plan_of(maker), "reg_bqx").state == "missing"
-        maker.tree("reg_bqx_eurusd", our_columns("reg_bqx", PAIR))
+        maker.ours("reg_bqx")
         assert batch_of(plan_of(maker), "reg_bqx").state == "ours"
 
     def test_a_legacy_table_to_which_the_build_added_its_columns(self):
         maker = Maker()
-        maker.tree("reg_bqx_eurusd", {"ts_utc": STAMP, "agg_r2": "NUMERIC"} | our_columns("reg_bqx", PAIR))
+        ours = our_columns("reg_bqx", PAIR)
+        maker.tree("reg_bqx_eurusd", {"ts_utc": STAMP, "agg_r2": "NUMERIC"} | ours, owned=ours)
         assert batch_of(plan_of(maker), "reg_bqx").state == "done"
 
     def test_a_plain_table_is_a_conflict(self):

@@ -11,8 +11,9 @@ from include.migration import journal, names, snapshot
 from include.migration.model import Plan
 from include.migration.objects import alter
 from include.migration.plan import Options, classify, make_plan
-from include.names import Month
+from include.names import COLUMNS_ONLY, LEGACY, Month
 from include.storage.connection import connect
+from include.storage.ownership import mark
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
 
@@ -74,8 +75,8 @@ def make_legacy(db: psycopg.Connection, family: str = "reg_idx", months: int = 2
 def apply(db: psycopg.Connection, plan: Plan) -> None:
     for batch in plan.at_work:
         with db.transaction():
-            if batch.drop_empty:
-                db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("bqx", batch.drop_empty)))
+            if batch.drop_first:
+                db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("bqx", batch.drop_first)))
             db.execute(alter(batch.renames))
 
 
@@ -108,6 +109,7 @@ def test_a_hostile_database_is_read_planned_and_settles(database_url, db):
         ("dependent", "bqx.comments.comments_ts_utc_fkey"),
         ("dependent", "bqx.reg_eurusd.stamp"),
         ("dependent", "everything"),
+        ("old name", "bqx.reg_eurusd"),
         ("other schema", "archive"),
     }
     apply(db, plan)
@@ -161,7 +163,7 @@ def test_nothing_to_rename(database_url, db, preparation):
 
 
 def test_our_own_fresh_tables_are_ours(database_url, db):
-    families = [*names.LEGACY, *names.COLUMNS_ONLY]
+    families = [*LEGACY, *COLUMNS_ONLY]
     ensure_tables(db, [table_of(family, PAIR) for family in families])
     assert states(make_plan(database_url, pairs=[PAIR])) == dict.fromkeys(families, "ours")
 
@@ -183,7 +185,7 @@ def test_a_single_row_makes_a_target_full_whatever_the_estimates_say(database_ur
     db.execute("INSERT INTO bqx.statistics_idx_eurusd (ts_utc) VALUES (now())")
     assert db.execute("SELECT max(reltuples) FROM pg_class WHERE relname = 'part'").fetchone() == (-1.0,)
     (batch,) = make_plan(database_url, pairs=[PAIR], options=Options(replace_empty=True)).conflicts
-    assert "holds rows" in batch.reason
+    assert "the builds made the new one: allow replace_built" in batch.reason
 
 
 @pytest.mark.parametrize("first", ["parent", "partitions"])
@@ -212,7 +214,7 @@ def test_a_type_in_the_way_is_seen(database_url, db):
     assert "reg_idx_eurusd_2024_02" in batch.reason
 
 
-def test_journal_and_build_log_are_read(database_url, db):
+def test_journal_and_marks_are_read(database_url, db):
     make_table(db, "statistics_idx_eurusd", ("a",))
     make_table(db, "volume_idx_eurusd", ("a",))
     assert states(make_plan(database_url, pairs=[PAIR])) == {
@@ -221,10 +223,8 @@ def test_journal_and_build_log_are_read(database_url, db):
     }
     journal.ensure_tables(db)
     ensure_tables(db, [])
-    db.execute(
-        "INSERT INTO bqx.build_log (table_name, month, row_count, input_hash, seconds) "
-        "VALUES ('statistics_idx_eurusd', '2024-01-01', 1, '', 0)"
-    )
+    db.execute("ALTER TABLE bqx.statistics_idx_eurusd RENAME a TO mean_20")
+    db.execute(mark(table_of("statistics_idx", PAIR), ["mean_20"]))
     for state in ("reverted", "renamed"):  # the last one counts
         db.execute(
             "INSERT INTO bqx.migration_journal "

@@ -61,7 +61,7 @@ def url(postgres: Postgres, template: str) -> Iterator[str]:
 
 def proof(url: str, reports: Path, kind: str, families: tuple[str, ...] = FAMILIES) -> Proof:
     evidence = Evidence(kind, families, "bqx_features", "x")
-    return gather(url, str(reports), [evidence], PAIRS)[evidence]
+    return gather(url, [evidence], PAIRS)[evidence]
 
 
 def test_everything_is_there(url: str, reports: Path) -> None:
@@ -75,7 +75,7 @@ def test_everything_is_there(url: str, reports: Path) -> None:
 
 def test_an_empty_database_has_nothing(database_url: str, tmp_path: Path) -> None:
     kinds = ("schema", "backfill", "gate", "renamed", "counts", "documented")
-    found = gather(database_url, str(tmp_path), [Evidence(kind, FAMILIES) for kind in kinds], PAIRS)
+    found = gather(database_url, [Evidence(kind, FAMILIES) for kind in kinds], PAIRS)
     assert [(one.done, one.begun) for one in found.values()] == [(False, False)] * len(kinds)
 
 
@@ -211,7 +211,7 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
 
     def states() -> list[bool]:
         kinds = ("renamed", "counts", "documented")
-        found = gather(database_url, str(tmp_path), [Evidence(kind, STORED) for kind in kinds], PAIRS)
+        found = gather(database_url, [Evidence(kind, STORED) for kind in kinds], PAIRS)
         return [one.done for one in found.values()]
 
     assert states() == [False, False, False]
@@ -233,8 +233,8 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
 )
 def test_a_plan_that_asks_for_nonsense_is_refused(database_url: str, evidence: Evidence) -> None:
     with pytest.raises(PlanRefused):
-        gather(database_url, "", [evidence], PAIRS)
+        gather(database_url, [evidence], PAIRS)
 
 
 def test_what_only_people_judge_has_no_proof(database_url: str) -> None:
-    assert gather(database_url, "", [Evidence("none")], PAIRS) == {}
+    assert gather(database_url, [Evidence("none")], PAIRS) == {}

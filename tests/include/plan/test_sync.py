@@ -73,7 +73,7 @@ class World:
         self.airflow: dict[str, Any] = {}
         self.now = NOW
 
-    def gather(self, url: str, reports: str, wanted: list[Evidence], pairs: object) -> dict[Evidence, Proof]:
+    def gather(self, url: str, wanted: list[Evidence], pairs: object) -> dict[Evidence, Proof]:
         proofs = {}
         for one in wanted:
             if one.kind != "none":
@@ -83,7 +83,7 @@ class World:
 
     def sync(self, base: Base) -> dict[str, Any]:
         self.now += timedelta(minutes=5)
-        return sync.sync(self.url, base, "/reports", self.airflow, plan=self.plan, now=self.now)
+        return sync.sync(self.url, base, self.airflow, plan=self.plan, now=self.now)
 
     def post(self, *events: Event) -> None:
         for event in events:
@@ -228,7 +228,7 @@ from include.local.airtable.server import BASE_ID, TOKEN
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def gather(url, reports, wanted, pairs):
+def gather(url, wanted, pairs):
     judged = [one for one in wanted if one.kind != "none"]
     return {one: Proof(one.families == ("technical_idx",), False, "facts") for one in judged}
 
@@ -236,7 +236,7 @@ sync.gather = gather
 if sys.argv[3] == "kill":
     outbox.mark_drained = kill
 base = Base(TOKEN, BASE_ID, limiter=Unlimited(), endpoint=sys.argv[2])
-result = sync.sync(sys.argv[1], base, "", {}, plan=load())
+result = sync.sync(sys.argv[1], base, {}, plan=load())
 print(result["drained"], result["changed"])
 """
 

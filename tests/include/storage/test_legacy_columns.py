@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -23,6 +24,7 @@ from include.storage.coverage import check_coverage
 from include.storage.partitions import Replaced, lock_month, replace_month
 from include.storage.schema import columns_of, ensure_tables
 from include.storage.tables import Table, table_of
+from tests.faults.migrations import carry_out, request
 from tests.include.storage.samples import sample_bars, store
 
 TABLE = Table("demo", "eurusd", {"x": "DOUBLE PRECISION"})
@@ -237,20 +239,16 @@ def test_nothing_is_ever_lost_whatever_the_minutes(legacy: psycopg.Connection, s
         assert found == wanted
 
 
-def migrate(url: str) -> None:
-    """What the migration leaves: the table, its months and its key under our names."""
+def migrate(url: str, folder: Path) -> None:
+    """Legacy tables, renamed as the DAG does it."""
     build_legacy(url, pairs=[PAIR], months=SAMPLE_MONTHS, step_minutes=5, decoys=False)
-    with connect(url) as connection:
-        old = f"statistics_features_{PAIR}"
-        query = "SELECT relname FROM pg_class WHERE relname LIKE %s AND relkind IN ('r', 'p')"
-        for (name,) in connection.execute(query, [f"{old}%"]).fetchall():
-            connection.execute(f"ALTER TABLE bqx.{name} RENAME TO {name.replace('_features', '_idx')}")
+    carry_out(url, folder, request([PAIR]))
 
 
 @pytest.fixture
-def url(database_url: str) -> str:
+def url(database_url: str, tmp_path: Path) -> str:
     store(database_url, PAIR, sample_bars(days_around=1))
-    migrate(database_url)
+    migrate(database_url, tmp_path / "migration")
     return database_url
 
 
@@ -294,7 +292,7 @@ def test_a_renamed_table_is_built_checked_and_built_again(url: str, tmp_path) ->
         minute: row for minute, row in before.items() if row != nothing
     }
     assert means[0] == len(kept) - (family(FAMILY).columns[0].first_row)
-    assert check_coverage(url, [PAIR], [FAMILY]) == {PAIR: len(kept)}
+    assert check_coverage(url, [PAIR], [FAMILY])["rows"] == {PAIR: len(kept)}
     check_stage(url, PAIR, [FAMILY], reports=str(tmp_path), run_label="r")
     assert build(url, PAIR, [FAMILY])["already_right"] == 4
     again = build(url, PAIR, [FAMILY], rebuild=True)
