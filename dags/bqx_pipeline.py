@@ -2,9 +2,9 @@
 
 Triggers the other DAGs one after the other and waits for each without holding a worker: rename legacy
 tables (which asks for an approval if there are any and comes before everything else), load bars, build
-features, build a training set. Before them it starts the update of the Airtable plan and does not wait for it:
-the data need neither Airtable nor whoever approves. A phase that fails stops the chain; heal it there (clear
-the failed pair), then clear the phase here.
+features, build a training set. Before them it starts the update of the Airtable plan and does not wait
+for it: the data need neither Airtable nor whoever approves. A phase that fails stops the chain; heal it
+there (clear the failed pair), then clear the phase here.
 
 Example configuration:
 
