@@ -134,7 +134,8 @@ def load_pair(url: str, request: LoadRequest, pair: str) -> dict[str, Any]:
 
     Returns:
         Plain values: pair, months written, ``restored`` (of these, months whose rows were not those of the
-        last load), BQX months built, rows written, seconds.
+        last load), ``partly_restored`` (of these, months that the source covers in part only: load the other
+        files too), BQX months built, rows written, seconds.
 
     Raises:
         MigrationDue: stage 1.6.9 has to be done for the pair first.
@@ -156,6 +157,7 @@ def load_pair(url: str, request: LoadRequest, pair: str) -> dict[str, Any]:
         "pair": pair,
         "months": sum(one.rows > 0 for one in written),
         "restored": sum(one.restored for one in written),
+        "partly_restored": [one.partly for one in written if one.partly],
         "bqx_months": bqx["built"],
         "rows": sum(one.rows for one in written) + int(str(bqx["rows"])),
         "seconds": round(time.monotonic() - started, 2),
@@ -163,10 +165,17 @@ def load_pair(url: str, request: LoadRequest, pair: str) -> dict[str, Any]:
 
 
 class _Written(NamedTuple):
-    """Rows of a month that was written, 0 if it was right; whether rows of its last load were not there."""
+    """Rows of a month that was written, 0 if it was right.
+
+    Attributes:
+        restored: rows of its last load were not there, or changed.
+        partly: the month, if some of its rows lie outside of what the source covers: these may be among
+            those that were changed.
+    """
 
     rows: int
     restored: bool = False
+    partly: str = ""
 
 
 def _is_foreign_bqx(connection: Connection, target: Table) -> bool:
@@ -204,14 +213,15 @@ def _write_month(
         )
     log.info("%s %s: %s bars in %.2f s", target.name, month, f"{count:,}", time.monotonic() - started)
     restored = last is not None and not intact
+    partly = restored and count > len(bars)
     if restored:
         log.warning("%s %s: its rows were not those of the last load; restored", target.name, month)
-    if last is not None and last.input_hash == fingerprint and count < last.rows:
+    if partly:
         log.warning(
-            "%s %s: %s rows of other files are missing, load these again",
-            target.name, month, f"{last.rows - count:,}",
+            "%s %s: %s rows lie outside of what this source covers; load the files that hold them as well",
+            target.name, month, f"{count - len(bars):,}",
         )  # fmt: skip
-    return _Written(count, restored)
+    return _Written(count, restored, str(month) if partly else "")
 
 
 def _is_intact(connection: Connection, target: Table, month: Month, last: Built) -> bool:

@@ -20,7 +20,16 @@ import pytest
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.exceptions import HTTPClientError
 
-from include.dataset.export import finish, open_manifest, parquet_bytes, read_parts, read_split, write_part
+from include.dataset.export import (
+    finish,
+    open_manifest,
+    parquet_bytes,
+    read_document,
+    read_parts,
+    read_split,
+    write_document,
+    write_part,
+)
 from include.dataset.manifest import Manifest
 from include.dataset.store import ObjectStore
 from include.errors import BadParameter, DatasetConflict, MissingInput, QualityError
@@ -272,6 +281,103 @@ def test_a_manifest_changed_by_hand_is_refused(store: ObjectStore, change: Calla
     store.client.put_object(Bucket=store.bucket, Key="datasets/one/manifest.json", Body=text.encode())
     with pytest.raises(QualityError, match=r"manifest.json cannot be trusted"):
         open_manifest(store, "one")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told.update(code_version="9"),
+        lambda told: told.update(catalogue_hash="d" * 64),
+        lambda told: told["source"].update({"from": "2017-01-01"}),
+        lambda told: told["extra"]["scaler"].update({"lag__r_1": [0.0, 1.0]}),
+        lambda told: told["inputs"].update({"reg_idx_eurusd": {"2018-01": "x"}}),
+        lambda told: told["documents"]["scalers"].update(sha256="0" * 64),
+        lambda told: told["files"][0].update(key=told["files"][1]["key"]),
+        lambda told: told["files"][0].update(bytes=1),
+        lambda told: told.pop("manifest_hash"),
+    ],
+    ids=["version", "catalogue", "source", "extra", "inputs", "document", "path", "size", "unprotected"],
+)
+def test_nothing_in_a_manifest_can_be_changed(
+    store: ObjectStore, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    files = parts_of(store)
+    finish(store, manifest("one", files, documents={"scalers": write_document(store, "one", "s.json", b"1")}))
+    told = json.loads(store.get("datasets/one/manifest.json") or b"")
+    change(told)
+    store.put("datasets/one/manifest.json", json.dumps(told).encode())
+    with pytest.raises(QualityError, match=r"manifest.json cannot be trusted"):
+        open_manifest(store, "one")
+
+
+def test_the_manifest_of_another_data_set_is_refused(store: ObjectStore) -> None:
+    export(store, "one")
+    export(store, "two", seed=2)
+    store.put("datasets/one/manifest.json", store.get("datasets/two/manifest.json") or b"")
+    with pytest.raises(QualityError, match="cannot be trusted: it is the manifest of two"):
+        open_manifest(store, "one")
+    stranger = replace(open_manifest(store, "two"), dataset_id="three")
+    with pytest.raises(BadParameter, match="is listed but is not a part of data set three"):
+        finish(store, stranger)
+    store.put("datasets/three/manifest.json", stranger.to_json().encode())
+    with pytest.raises(QualityError, match=r"it lists datasets/two/.* which is not a part"):
+        open_manifest(store, "three")
+
+
+def test_documents_are_as_protected_as_files(store: ObjectStore) -> None:
+    files = parts_of(store)
+    scalers = write_document(store, "one", "scalers.json", b"{}")
+    finish(store, manifest("one", files, documents={"scalers": scalers}))
+    found = open_manifest(store, "one")
+    assert read_document(store, found, "scalers") == b"{}"
+    with pytest.raises(MissingInput, match=r"has no report\. It has scalers"):
+        read_document(store, found, "report")
+    store.put(scalers.key, b"{ }")
+    with pytest.raises(QualityError, match="is not the file that was written"):
+        read_document(store, found, "scalers")
+    store.delete([scalers.key])
+    with pytest.raises(MissingInput, match="is gone although its data set is complete"):
+        read_document(store, found, "scalers")
+
+
+def test_what_s3_says_of_an_object_proves_nothing(store: ObjectStore) -> None:
+    """Other bytes under the right name, with notes and a size that fit."""
+    files = parts_of(store)
+    victim = files[2]
+    body = bytearray(store.get(victim.key) or b"")
+    body[len(body) // 2] ^= 1
+    store.client.put_object(
+        Bucket=store.bucket, Key=victim.key, Body=bytes(body), Metadata={"sha256": victim.sha256}
+    )
+    with pytest.raises(MissingInput, match=f"1 of 10 files.*{victim.key}"):
+        finish(store, manifest("one", files))
+    write_part(store, "one", *PARTS[2], tables()[PARTS[2]])
+    finish(store, manifest("one", files))
+    assert read_split(store, open_manifest(store, "one"), victim.pair, victim.split).num_rows > 0
+
+
+def test_of_two_publications_of_one_id_the_loser_changes_nothing(store: ObjectStore) -> None:
+    """Both have written everything before the first manifest is there."""
+    both = []
+    for seed in (1, 2):
+        files = [write_part(store, "one", *part, one) for part, one in tables(seed).items()]
+        scalers = write_document(store, "one", "scalers.json", f"of {seed}".encode())
+        both.append(manifest("one", files, documents={"scalers": scalers}))
+    winner, loser = both
+    finish(store, winner)
+    before = contents(store)
+    with pytest.raises(DatasetConflict):
+        finish(store, loser)
+    with pytest.raises(DatasetConflict):
+        write_part(store, "one", *PARTS[0], tables(3)[PARTS[0]])
+    assert contents(store) == before
+    found = open_manifest(store, "one")
+    assert found.content_hash == winner.content_hash
+    assert read_document(store, found, "scalers") == b"of 1"
+    for pair in PAIRS:
+        for split, months in MONTHS.items():
+            whole = pa.concat_tables([tables(1)[pair, split, month] for month in months])
+            assert read_split(store, found, pair, split) == whole
 
 
 def test_a_reader_sees_all_or_nothing(store: ObjectStore) -> None:

@@ -22,11 +22,22 @@ from include.dataset.select import Selection
 from include.dataset.split import GAP, SETS
 from include.dataset.store import ObjectStore
 from include.dataset.targets import TARGETS
-from include.errors import BadParameter, DatasetConflict, LeakedColumn, MissingInput, QualityError
+from include.errors import (
+    BadParameter,
+    DatasetConflict,
+    Incomplete,
+    LeakedColumn,
+    MigrationDue,
+    MissingInput,
+    QualityError,
+)
 from include.features.arrays import Columns, Minutes
+from include.features.catalogue import STORED
 from include.local.postgres import Postgres
 from include.names import Month, to_datetime
+from include.storage.build import build
 from include.storage.connection import connect
+from include.storage.shared import build_shared
 from tests.include.dataset import worlds
 from tests.include.dataset.conftest import World
 from tests.include.dataset.stores import contents, empty_store, export
@@ -313,6 +324,100 @@ def test_a_set_without_rows_stops_the_pair(world: World, copied: str, store: Obj
     with pytest.raises(MissingInput, match="There is no data set one"):
         open_manifest(store, "one")
     assert export_pair(copied, store, frame, "eurusd", selection).files, "the other pair is as it was"
+
+
+# What does not follow from what is there now
+
+CORRECTED = (
+    "UPDATE bqx.m1_gbpusd SET close = close * 1.0001, high = high * 1.0002"
+    " WHERE ts_utc = (SELECT max(ts_utc) FROM bqx.m1_gbpusd WHERE ts_utc < '2024-08-01Z')"
+)
+
+
+def correct(url: str, statement: str = CORRECTED) -> None:
+    with connect(url) as connection:
+        connection.execute(statement)
+
+
+def test_the_manifest_lists_what_the_tables_were_made_from(world: World) -> None:
+    manifest = open_manifest(world.store, "one")
+    with connect(world.url) as connection:
+        logged = connection.execute(
+            "SELECT table_name, to_char(month, 'YYYY-MM'), input_hash FROM bqx.build_log"
+            " WHERE table_name NOT LIKE 'm1%' AND table_name <> 'correlation_shared'"
+        ).fetchall()
+    told = {(table, month): h for table, months in manifest.inputs.items() for month, h in months.items()}
+    assert told == {(table, month): h for table, month, h in logged}
+    assert len(told) == len(PAIRS) * len(STORED) * 2
+
+
+def test_stale_tables_are_refused_by_name_with_the_run_that_heals_them(copied: str) -> None:
+    correct(copied)
+    told = r"bqx\.reg_idx_gbpusd 2024-07: it was built from other bars.*more months of tables\. Run the DAG "
+    with pytest.raises(
+        Incomplete, match=told + r'bqx_features with "pairs": \["eurusd", "gbpusd"\], "months"'
+    ):
+        plan(copied)
+    build_shared(copied)
+    for pair in PAIRS:
+        build(copied, pair, STORED, ["2024-07"])
+    with pytest.raises(Incomplete, match=r"gbpusd 2024-08: .*\"months\": \[\"2024-08\"\]"):
+        plan(copied)
+    build(copied, "gbpusd", STORED, ["2024-08"])
+    build(copied, "eurusd", STORED, ["2024-08"])
+    plan(copied)
+
+
+@pytest.mark.parametrize("rebuilt", [False, True], ids=["bars only", "and built again"])
+def test_nothing_that_changed_since_the_plan_is_read_or_published(
+    copied: str, store: ObjectStore, tmp_path: Path, *, rebuilt: bool
+) -> None:
+    frame = plan(copied, trees=2, max_folds=0)
+    for pair in PAIRS:
+        steps.examine(copied, store, frame, pair)
+    steps.choose(store, frame)
+    steps.export(copied, store, frame, "eurusd")
+    steps.export(copied, store, frame, "gbpusd")
+    correct(copied)
+    if rebuilt:
+        build_shared(copied)
+        for pair in PAIRS:
+            build(copied, pair, STORED)
+    told = "gbpusd in 2024-07 changed since this data set was planned. Nothing is published"
+    for step in (steps.examine, steps.export):
+        with pytest.raises(Incomplete, match=told):
+            step(copied, store, frame, "gbpusd")
+    with pytest.raises(
+        Incomplete, match="changed since" if rebuilt else "do not follow from the present bars"
+    ):
+        steps.publish(copied, store, frame, str(tmp_path))
+    with pytest.raises(MissingInput, match="There is no data set one"):
+        open_manifest(store, "one")
+    if rebuilt:
+        make(copied, store, plan(copied, "two", trees=2, max_folds=0), tmp_path)
+
+
+def test_a_bar_of_a_pair_that_is_not_in_the_data_set_stops_its_publication(
+    copied: str, store: ObjectStore, tmp_path: Path
+) -> None:
+    """Correlations follow from every pair that was loaded."""
+    frame = plan(copied, pairs=["eurusd"], trees=2, max_folds=0)
+    steps.examine(copied, store, frame, "eurusd")
+    steps.choose(store, frame)
+    steps.export(copied, store, frame, "eurusd")
+    correct(copied, CORRECTED.replace("gbpusd", "eurgbp"))
+    with pytest.raises(Incomplete, match=r"correlation_idx_eurusd 2024-07: what all pairs share"):
+        steps.publish(copied, store, frame, str(tmp_path))
+
+
+def test_no_data_set_while_legacy_tables_wait(copied: str, store: ObjectStore) -> None:
+    frame = plan(copied, trees=2, max_folds=0)
+    columns = "(ts_utc TIMESTAMPTZ PRIMARY KEY) PARTITION BY RANGE (ts_utc)"
+    correct(copied, f"CREATE TABLE bqx.volume_features_eurusd {columns}")
+    with pytest.raises(MigrationDue, match="Run the DAG bqx_migrate"):
+        plan(copied)
+    with pytest.raises(MigrationDue, match="Run the DAG bqx_migrate"):
+        steps.examine(copied, store, frame, "eurusd")
 
 
 # Cleaning up

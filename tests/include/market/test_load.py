@@ -9,12 +9,14 @@ import numpy as np
 import psycopg
 import pytest
 
-from include.errors import BadInput, BadParameter, MissingInput
+from include.errors import BadInput, BadParameter, MigrationDue, MissingInput
+from include.local.legacy import build_legacy
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.names import Month, to_datetime, to_minute
 from include.storage.connection import connect
 from include.storage.log import baseline_of, watermark
+from include.storage.tables import table_of
 from tests.include.market.bar_files import walk, write
 from tests.include.storage.test_bars import ORIGIN
 
@@ -84,6 +86,81 @@ def test_loading_again_writes_nothing(folder: Path, database_url: str) -> None:
     load(database_url, request)
     again = load(database_url, request)
     assert all((one["months"], one["bqx_months"], one["rows"]) == (0, 0, 0) for one in again.values())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM bqx.m1_eurusd WHERE ts_utc > '2024-02-01 00:01Z'",
+        "UPDATE bqx.m1_eurusd SET close = 9.9 WHERE ts_utc = '2024-02-01 00:05Z'",
+        "UPDATE bqx.m1_eurusd SET price_side = 'ask'",
+        "INSERT INTO bqx.m1_eurusd (ts_utc, open, high, low, close) VALUES ('2024-02-02Z', 1, 1, 1, 1)",
+        "TRUNCATE bqx.m1_eurusd",
+        "DROP TABLE bqx.m1_eurusd_2024_02",
+        "DROP TABLE bqx.m1_eurusd",
+    ],
+)
+def test_loading_again_restores_what_is_not_what_was_loaded(
+    folder: Path, database_url: str, db: psycopg.Connection, damage: str
+) -> None:
+    request = LoadRequest(str(folder), pairs=("eurusd",))
+    load(database_url, request)
+    names = ", ".join(column for column in table_of("m1", "eurusd").columns)
+    told = f"SELECT ts_utc, {names} FROM bqx.m1_eurusd ORDER BY ts_utc"
+    bqx = "SELECT ts_utc, w15_bqx_return FROM bqx.bqx_eurusd ORDER BY 1"
+    before, series = query(db, told), query(db, bqx)
+    db.execute(damage)
+    again = load(database_url, request)["eurusd"]
+    assert again["restored"] > 0
+    if "INSERT" not in damage:  # a row that no file has stays, and the result says that there are such rows
+        assert query(db, told) == before
+        assert query(db, bqx) == series
+        assert again["partly_restored"] == []
+    else:
+        assert again["partly_restored"] == ["2024-02"]
+    assert load(database_url, request)["eurusd"]["rows"] == 0, "then it is right"
+
+
+def test_a_source_that_covers_a_part_says_what_it_cannot_vouch_for(
+    folder: Path, database_url: str, db: psycopg.Connection
+) -> None:
+    load(database_url, LoadRequest(str(folder), pairs=("eurusd",)))
+    db.execute("DELETE FROM bqx.m1_eurusd WHERE ts_utc = '2024-02-01 00:05Z'")
+    whole = (folder / "eurusd.parquet").read_bytes()
+    write(folder, "eurusd", walk(TS[450:460], 1.1, seed=99))
+    told = load(database_url, LoadRequest(str(folder), pairs=("eurusd",)))["eurusd"]
+    assert told["partly_restored"] == ["2024-02"]
+    assert query(db, "SELECT count(*) FROM bqx.m1_eurusd") == [(len(TS) - 1,)]
+    (folder / "eurusd.parquet").write_bytes(whole)
+    load(database_url, LoadRequest(str(folder), pairs=("eurusd",)))
+    assert query(db, "SELECT count(*) FROM bqx.m1_eurusd") == [(len(TS),)]
+
+
+def test_months_that_are_right_are_written_again_if_asked_for(folder: Path, database_url: str) -> None:
+    load(database_url, LoadRequest(str(folder), pairs=("eurusd",)))
+    again = load(database_url, LoadRequest(str(folder), pairs=("eurusd",), rebuild=True))["eurusd"]
+    assert (again["months"], again["bqx_months"], again["restored"]) == (2, 2, 0)
+
+
+def test_a_table_of_ours_in_looks_only_is_not_rewritten(
+    folder: Path, database_url: str, db: psycopg.Connection
+) -> None:
+    request = LoadRequest(str(folder), pairs=("eurusd",))
+    load(database_url, request)
+    db.execute("CREATE TABLE bqx.own (LIKE bqx.m1_eurusd)")
+    db.execute("DROP TABLE bqx.m1_eurusd")
+    db.execute("ALTER TABLE bqx.own RENAME TO m1_eurusd")
+    with pytest.raises(BadParameter, match="eurusd were not made by this bundle and are never rewritten"):
+        prepare(database_url, request)
+
+
+def test_no_load_while_legacy_tables_wait(folder: Path, database_url: str) -> None:
+    build_legacy(database_url, pairs=["gbpusd"], months=[Month(2024, 1)], step_minutes=600, decoys=False)
+    with pytest.raises(MigrationDue, match=r"gbpusd.* Run the DAG bqx_migrate .* or leave these pairs out"):
+        prepare(database_url, LoadRequest(str(folder)))
+    load(database_url, LoadRequest(str(folder), pairs=("eurusd",)))
+    with pytest.raises(MigrationDue):
+        load_pair(database_url, LoadRequest(str(folder)), "gbpusd")
 
 
 def test_days_cut_what_is_loaded_and_a_later_load_extends_it(

@@ -17,10 +17,11 @@ from include.local.postgres import Postgres
 from include.migration import steps
 from include.names import Month
 from include.plan import counts
-from include.plan.counts import grid_rows_of, rows_of
+from include.plan.counts import grid_rows_of, rows_of, stale_tables
 from include.plan.evidence import Proof, gather
 from include.plan.model import Evidence
 from include.quality.gate import check_stage
+from include.storage import chunks
 from include.storage.build import build
 from include.storage.chunks import read_chunk
 from include.storage.connection import connect
@@ -203,6 +204,41 @@ def test_a_database_without_legacy_tables_says_so(url: str, reports: Path) -> No
         found = proof(url, reports, kind)
         assert found.done, kind
         assert "no legacy tables" in found.text
+
+
+def test_bars_that_changed_take_done_away_until_the_next_build(url: str, reports: Path) -> None:
+    for kind in ("backfill", "gate"):
+        assert proof(url, reports, kind).done
+    change(
+        url,
+        "UPDATE bqx.m1_gbpusd SET close = close * 1.0001, high = high * 1.0002"
+        " WHERE ts_utc = (SELECT max(ts_utc) FROM bqx.m1_gbpusd)",
+    )
+    for kind in ("backfill", "gate"):
+        found = proof(url, reports, kind)
+        assert (found.done, found.missing) == (False, ("gbpusd",)), kind
+        assert "1 pairs do not follow from the present bars and code" in found.text
+    build(url, "gbpusd", FAMILIES)
+    check_stage(url, "gbpusd", FAMILIES, reports=str(reports), run_label="run 2")
+    for kind in ("backfill", "gate"):
+        assert proof(url, reports, kind).done
+
+
+def test_another_formula_takes_done_away(url: str, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert proof(url, reports, "backfill").done
+    for module in (chunks, counts):
+        monkeypatch.setattr(module, "code_version", lambda: "another")
+    assert proof(url, reports, "backfill").missing == PAIRS
+
+
+def test_what_is_stale_is_looked_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    check = counts.check_freshness
+    monkeypatch.setattr(counts, "check_freshness", lambda *args: looked.append(args) or check(*args))
+    with connect(url) as connection:
+        for _ in range(2):
+            assert stale_tables(url, connection, PAIRS, FAMILIES) == frozenset()
+    assert len(looked) == 1
 
 
 def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -> None:
