@@ -19,7 +19,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.runtime ## start everything and run the pipeline: DATA= PAIRS= FROM= TO= CROSSES= PROFILE= STATE= WORKERS= PORT= PRICE_SIDE= TIMEZONE=
-	@exec $(PY) -m include.local run --state '$(STATE)' \
+	@exec $(PY) -m local run --state '$(STATE)' \
 	  $(if $(DATA),--data '$(DATA)') $(if $(PAIRS),--pairs '$(PAIRS)') \
 	  $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
 	  $(if $(CROSSES),--crosses '$(CROSSES)') $(if $(PROFILE),--profile '$(PROFILE)') \
@@ -27,16 +27,16 @@ run: $(VENV)/.runtime ## start everything and run the pipeline: DATA= PAIRS= FRO
 	  $(if $(PRICE_SIDE),--price-side '$(PRICE_SIDE)') $(if $(TIMEZONE),--timezone '$(TIMEZONE)')
 
 up: $(VENV)/.runtime ## start the stack without running anything on it
-	@exec $(PY) -m include.local up --state '$(STATE)'
+	@exec $(PY) -m local up --state '$(STATE)'
 
 stop: $(VENV)/.runtime ## end exactly what `make run` started
-	@exec $(PY) -m include.local stop --state '$(STATE)'
+	@exec $(PY) -m local stop --state '$(STATE)'
 
 status: $(VENV)/.runtime ## say what runs
-	@exec $(PY) -m include.local status --state '$(STATE)'
+	@exec $(PY) -m local status --state '$(STATE)'
 
 clean: $(VENV)/.runtime ## stop, then delete STATE (only if `make run` made it)
-	@exec $(PY) -m include.local clean --state '$(STATE)'
+	@exec $(PY) -m local clean --state '$(STATE)'
 
 test: $(VENV)/.dev ## run every test but the soak: TESTS=tests/local JOBS=1
 	$(PY) -m pytest -n $(JOBS) --dist loadfile $(TESTS)
@@ -49,14 +49,14 @@ check: $(VENV)/.dev ## lint, types, generated docs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/sqlfluff lint include/sql
-	$(PY) -m include.features.dictionary --check
-	$(PY) -m include.features.verified --check
+	$(PY) -m tools.dictionary --check
+	$(PY) -m tools.verify --check
 
 verify: $(VENV)/.dev ## test every feature family and keep the result beside its code
-	$(PY) -m include.features.verified --jobs '$(JOBS)'
+	$(PY) -m tools.verify --jobs '$(JOBS)'
 
 docs: $(VENV)/.dev ## write the generated docs
-	$(PY) -m include.features.dictionary
+	$(PY) -m tools.dictionary
 
 format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(VENV)/bin/ruff check --fix .

@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.storage import MIDNIGHT, load, seconds
+from include.build.months import build
 from include.dataset.assemble import export_pair
 from include.dataset.evidence import Evidence
 from include.dataset.examine import examine_pair
@@ -36,12 +37,11 @@ from include.dataset.export import parquet_bytes
 from include.dataset.frame import Frame, plan_frame
 from include.dataset.select import choose
 from include.dataset.store import ObjectStore
-from include.local.postgres import Postgres
 from include.market.synthetic import write_market
 from include.names import to_minute
 from include.pairs import PAIRS
 from include.settings import FAMILIES
-from include.storage.build import build
+from local.postgres import Postgres
 from tests import s3
 
 PAIR = "eurusd"

@@ -21,14 +21,14 @@ from typing import Any
 
 from psycopg import sql
 
-from include.local.legacy import FAMILIES, build_legacy
-from include.local.postgres import Postgres
 from include.migration import steps
 from include.migration.plan import Options
 from include.migration.steps import MIGRATE, REVERT, Request
 from include.names import Month, table
 from include.pairs import PAIRS
 from include.storage.connection import connect
+from local.legacy import FAMILIES, build_legacy
+from local.postgres import Postgres
 
 FIRST = Month(2024, 7)
 REG_EXTRA_MONTHS = 4  # regressions were kept for 16 months, everything else for 12

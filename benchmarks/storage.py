@@ -26,9 +26,11 @@ from typing import Any
 
 from psycopg import sql
 
+from include.build.chunks import columns_of_chunk, lookback_of, read_chunk, with_shared
+from include.build.coverage import check_coverage, gaps_of
+from include.build.months import build
+from include.build.shared import build_shared
 from include.features.catalogue import STORED
-from include.local.api import Airflow
-from include.local.postgres import Postgres
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.market.synthetic import write_market
@@ -36,14 +38,12 @@ from include.names import Month, to_minute
 from include.pairs import PAIRS, USD_MAJORS
 from include.quality.stage import build_stage
 from include.settings import FAMILIES, LAST_STAGE, SHARING_STAGE, STAGES
-from include.storage.build import build
-from include.storage.chunks import columns_of_chunk, lookback_of, read_chunk, with_shared
 from include.storage.connection import Connection, connect, qualified
 from include.storage.copying import encode
-from include.storage.coverage import check_coverage, gaps_of
 from include.storage.log import baselines
-from include.storage.shared import build_shared
 from include.storage.tables import Table, table_of
+from local.api import Airflow
+from local.postgres import Postgres
 
 PAIR = "eurusd"
 NEW_DAYS = 3

@@ -49,8 +49,8 @@ def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
     )
     def build(pair: str, params: dict[str, Any]) -> dict[str, Any]:
         """Build the families of this stage for one pair, then check what was written."""
+        from include.build.coverage import gaps_of
         from include.quality.stage import build_stage
-        from include.storage.coverage import gaps_of
 
         get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
         url, months = database_url(settings.CONNECTION), params["months"] or ()
@@ -97,7 +97,7 @@ def bqx_features() -> None:
     )
     def shared(params: dict[str, Any]) -> dict[str, Any]:
         """Compute what the correlation families of all pairs read."""
-        from include.storage.shared import build_shared
+        from include.build.shared import build_shared
 
         if not settings.needs_shared(params["families"]):
             raise AirflowSkipException("No correlation family was asked for.")
@@ -124,7 +124,7 @@ def bqx_features() -> None:
         pairs: list[str], shared_result: dict[str, Any] | None, params: dict[str, Any]
     ) -> dict[str, int]:
         """Compare the keys of all families of each pair; fail naming the pairs that lack some."""
-        from include.storage.coverage import check_coverage
+        from include.build.coverage import check_coverage
 
         url, months = database_url(settings.CONNECTION), params["months"] or ()
         known = {

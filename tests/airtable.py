@@ -13,7 +13,7 @@ from typing import Any
 
 from pyairtable import Api
 
-from include.local.airtable.server import TOKEN, Server
+from local.airtable.server import TOKEN, Server
 
 
 def connect(endpoint: str, token: str = TOKEN, timeout: tuple[int, int] = (5, 30)) -> Api:
@@ -38,7 +38,7 @@ def served(folder: Path, **options: Any) -> Iterator[Server]:
 @contextmanager
 def process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server in a process of its own, and its endpoint; `options` as on the command line."""
-    command = [sys.executable, "-m", "include.local.airtable", "--folder", str(folder), *options]
+    command = [sys.executable, "-m", "local.airtable", "--folder", str(folder), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         line = child.stdout.readline()

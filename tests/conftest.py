@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.local.postgres import Postgres
+from local.postgres import Postgres
 
 _SERVER_FOLDER = pytest.StashKey[Path]()
 _number = itertools.count()

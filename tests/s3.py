@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from include.local.s3.server import KEY_ID, Server
+from local.s3.server import KEY_ID, Server
 
 
 def connect(port: int, key: str = KEY_ID, **settings: Any) -> Any:
@@ -51,7 +51,7 @@ def served(folder: Path) -> Iterator[Server]:
 @contextmanager
 def process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Any]]:
     """A server in a process of its own, and a client of it."""
-    command = [sys.executable, "-m", "include.local.s3", "--folder", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "local.s3", "--folder", str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         port = int(re.findall(r":(\d+),", child.stdout.readline())[0])

@@ -22,8 +22,8 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from include.local.api import Airflow
-from include.local.approval import APPROVE, PAUSE, WAITING
+from local.api import Airflow
+from local.approval import APPROVE, PAUSE, WAITING
 from tests.airtable import served
 from tests.browser.airflow_ui import AirflowUI, browser_page
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from include.build.coverage import gaps_of
+from include.build.freshness import Freshness, check_freshness, describe
+from include.build.months import wanted_months
 from include.dataset.manifest import check_id
 from include.dataset.split import DAY, Fold, Interval, Split, folds, split
 from include.dataset.targets import learned_windows
@@ -22,10 +25,7 @@ from include.names import months_between, to_datetime, to_minute
 from include.pairs import PAIRS
 from include.settings import DATASET_PARAMS
 from include.storage.bars import range_of_bars
-from include.storage.build import wanted_months
 from include.storage.connection import Connection, connect
-from include.storage.coverage import gaps_of
-from include.storage.freshness import Freshness, check_freshness, describe
 from include.storage.stage_order import refuse_unmigrated
 
 __all__ = ["Frame", "fresh_inputs", "plan_frame"]

@@ -16,6 +16,8 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
+from include.build.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
+from include.build.freshness import input_hash
 from include.dataset import targets
 from include.errors import BadParameter, Incomplete, MissingInput
 from include.features.arrays import Columns, Flags, Minutes
@@ -23,9 +25,7 @@ from include.features.catalogue import CATALOGUE, STORED, Family, Feature
 from include.features.engine import compute
 from include.names import SCHEMA, Month, to_datetime
 from include.storage.arrays import read_rows
-from include.storage.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
 from include.storage.connection import Connection, connect, qualified
-from include.storage.freshness import input_hash
 from include.storage.log import builds_of
 from include.storage.tables import table_of
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from include import pages
+from include.build.code import code_version
 from include.dataset.assemble import Exported, features_of
 from include.dataset.evidence import FEATURES
 from include.dataset.export import finish, open_manifest, read_document, write_document
@@ -25,7 +26,6 @@ from include.errors import MissingInput
 from include.features.arrays import Floats
 from include.features.catalogue import catalogue_hash
 from include.names import to_datetime
-from include.storage.chunks import code_version
 from include.storage.connection import connect
 from include.storage.stage_order import refuse_unmigrated
 

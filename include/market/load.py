@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from include.build.months import build
 from include.errors import BadParameter
 from include.features.bars import Bars
 from include.market.baseline import choose_baselines
@@ -22,7 +23,6 @@ from include.market.rows import m1_columns
 from include.market.sources import DatabaseSource, FileSource, Source
 from include.names import SCHEMA, Month, months_between, table, to_datetime
 from include.storage.bars import is_origin_layout
-from include.storage.build import build
 from include.storage.connection import Connection, connect
 from include.storage.content import KEY, Content, measure
 from include.storage.copying import encode

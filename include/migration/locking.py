@@ -94,7 +94,7 @@ def session(url: str, pair: str) -> Iterator[Connection]:
 
 def _holder(connection: Connection, pair: str) -> str:
     """Who works on a pair, for people."""
-    holders = connection.execute(statement("schema/list_lock_holders"), {"key": lock_key(pair)}).fetchall()
+    holders = connection.execute(statement("storage/list_lock_holders"), {"key": lock_key(pair)}).fetchall()
     if any(is_alone for _, is_alone in holders):
         return f"Another run is migrating {pair}"
     pids = ", ".join(str(pid) for pid, _ in holders)

@@ -15,12 +15,12 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from include.build.code import code_version
+from include.build.freshness import check_freshness
 from include.names import table as name_of
 from include.pairs import PAIRS
 from include.storage.bars import is_origin_layout
-from include.storage.chunks import code_version
 from include.storage.connection import Connection, qualified, statement
-from include.storage.freshness import check_freshness
 from include.storage.tables import SHARED
 
 T = TypeVar("T")
@@ -113,13 +113,13 @@ def _remembered(
 
 
 def _stamps(connection: Connection, tables: Iterable[str]) -> dict[str, str]:
-    rows = connection.execute(statement("evidence/stamp_tables"), {"tables": list(tables)})
+    rows = connection.execute(statement("plan/stamp_tables"), {"tables": list(tables)})
     return {str(table): str(stamp) for table, stamp in rows}
 
 
 def _rows(connection: Connection, table: str) -> Months:
     try:
-        return _months(connection.execute(statement("evidence/count_rows", table=qualified(table))))
+        return _months(connection.execute(statement("plan/count_rows", table=qualified(table))))
     except psycopg.errors.UndefinedColumn:  # a foreign table of that name
         return {}
 
@@ -127,7 +127,7 @@ def _rows(connection: Connection, table: str) -> Months:
 def _grid(connection: Connection, pair: str, last: datetime) -> Months:
     origin = is_origin_layout(connection, pair)
     key = sql.SQL("(time AT TIME ZONE 'UTC')" if origin else "ts_utc")
-    query = statement("evidence/count_grid", table=qualified(name_of("m1", pair)), key=key)
+    query = statement("plan/count_grid", table=qualified(name_of("m1", pair)), key=key)
     return _months(connection.execute(query, {"watermark": last}))
 
 
@@ -148,4 +148,4 @@ def _ensure_cache(connection: Connection) -> None:
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CREATE_LOCK])
-        connection.execute(statement("evidence/create_cache"))
+        connection.execute(statement("plan/create_cache"))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, cast
 
+from include.build.code import code_version
 from include.errors import PlanRefused
-from include.features import verified
 from include.features.catalogue import FAMILIES, STORED
 from include.migration import journal
 from include.names import table as name_of
 from include.pairs import PAIRS
+from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
 from include.storage.connection import Connection, connect, statement
@@ -100,7 +101,7 @@ class _Look:
         found = verified.read()
         results = [found.families.get(name, verified.Score(0, 0)) for name in families]
         tests, passed = (sum(numbers) for numbers in zip(*results, strict=True))
-        current = found.code == verified.code_hash()
+        current = found.code == code_version()
         about = f"this code version ({found.code[:12]})" if current else "another code version"
         text = f"{columns} columns in the catalogue; {passed} of {tests} tests passed with {about}"
         done = current and all(one.tests and one.passed == one.tests for one in results)
@@ -203,7 +204,7 @@ class _Look:
         if not self._exists("build_log") or not self._exists("gate_log"):
             return {}
         tables = [name_of(name, pair) for name in families for pair in self.pairs]
-        rows = self.connection.execute(statement("evidence/read_gates"), {"tables": tables})
+        rows = self.connection.execute(statement("plan/read_gates"), {"tables": tables})
         return {
             str(table): _Gate(int(str(partitions)), int(str(checked)), int(str(findings)), str(report or ""))
             for table, partitions, checked, findings, report in rows
@@ -216,7 +217,7 @@ class _Look:
         if not journal.exists(self.connection):
             return 0, None, 0, 0, 0
         values = {"pairs": list(self.pairs)}
-        row = self.connection.execute(statement("evidence/read_migration"), values).fetchone()
+        row = self.connection.execute(statement("plan/read_migration"), values).fetchone()
         return cast("tuple[int, datetime | None, int, int, int]", row)
 
     def _nothing_to_rename(self) -> Proof:

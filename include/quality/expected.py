@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from include.build.chunks import Chunk, read_chunk, with_shared
+from include.build.coverage import Keys
 from include.features.catalogue import Feature
 from include.names import Month
 from include.pairs import PAIRS, USD_MAJORS
-from include.storage.chunks import Chunk, read_chunk, with_shared
 from include.storage.connection import Connection, statement
 from include.storage.copying import FloatArray
-from include.storage.coverage import Keys
 from include.storage.log import baselines, watermark
 
 Flags = NDArray[np.bool_]

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from include.build.chunks import lookback_of
+from include.build.months import wanted_months
 from include.errors import QualityError
 from include.features.catalogue import family as catalogue_family
 from include.names import Month
@@ -36,8 +38,6 @@ from include.quality.sample import STRETCH, Difference, differences, recompute
 from include.quality.suites import KEY
 from include.quality.validation import check_cells, check_profiles, limits
 from include.storage.arrays import read_rows
-from include.storage.build import wanted_months
-from include.storage.chunks import lookback_of
 from include.storage.connection import Connection, connect
 from include.storage.copying import FloatArray, MinuteArray
 from include.storage.log import built_from, record_gates

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from psycopg import sql
 
+from include.build.coverage import Keys
 from include.names import Month, to_minute
 from include.storage.connection import Connection, qualified, statement
-from include.storage.coverage import Keys
 from include.storage.partitions import partition_of
 from include.storage.tables import Table
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from include.storage.chunks import Chunk, columns_of_chunk, lookback_of
+from include.build.chunks import Chunk, columns_of_chunk, lookback_of
 from include.storage.copying import FloatArray, MinuteArray
 from include.storage.tables import Table
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from include.build.months import build
 from include.quality.gate import check_stage
-from include.storage.build import build
 
 
 def build_stage(
@@ -36,11 +36,11 @@ def build_stage(
         dry_run: say what would be built; write and check nothing.
 
     Returns:
-        The result of `include.storage.build.build`; under ``gate`` that of `check_stage`.
+        The result of `include.build.months.build`; under ``gate`` that of `check_stage`.
 
     Raises:
         QualityError: something is wrong in the tables; the message names the worst and the report.
-        MissingInput, Busy, SchemaMismatch: see `include.storage.build.build`.
+        MissingInput, Busy, SchemaMismatch: see `include.build.months.build`.
     """
     built = build(url, pair, families, months, rebuild=rebuild, dry_run=dry_run)
     if dry_run:

@@ -44,7 +44,7 @@ def read_rows(
 ) -> tuple[MinuteArray, dict[str, FloatArray]]:
     """Columns of a table's rows in a half-open range of epoch minutes, in time order, NULL as NaN."""
     columns = sql.SQL(",\n    ").join(sql.SQL("{}::FLOAT8").format(sql.Identifier(name)) for name in names)
-    query = statement("bars/read_rows", table=qualified(table), columns=columns)
+    query = statement("storage/read_rows", table=qualified(table), columns=columns)
     return read_columns(connection, query, {"first": to_datetime(first), "end": to_datetime(end)}, names)
 
 

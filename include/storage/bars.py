@@ -79,7 +79,7 @@ def read_bars(connection: Connection, pair: str, first: int, end: int, before: i
         SchemaMismatch: the table has neither our columns nor the origin's.
     """
     source = _source(connection, pair)
-    query = statement("bars/read_bars", table=source.table, column=source.column, key=source.key)
+    query = statement("storage/read_bars", table=source.table, column=source.column, key=source.key)
     bounds = {"first": source.moment(first), "end": source.moment(end), "before": before}
     ts, columns = read_columns(connection, query, bounds, _FIELDS)
     _refuse_impossible(pair, ts, columns)
@@ -117,7 +117,9 @@ def range_of_bars(connection: Connection, pair: str) -> tuple[int, int] | None:
         MissingInput: the pair has no table of bars.
     """
     source = _source(connection, pair)
-    row = connection.execute(statement("bars/range_of_bars", table=source.table, key=source.key)).fetchone()
+    row = connection.execute(
+        statement("storage/range_of_bars", table=source.table, key=source.key)
+    ).fetchone()
     if row is None or row[0] is None:
         return None
     first, last = row
@@ -133,7 +135,7 @@ def close_at_or_after(connection: Connection, pair: str, minute: int) -> tuple[i
         MissingInput: the pair has no table of bars, or that bar has no close.
     """
     source = _source(connection, pair)
-    query = statement("bars/close_at_baseline", table=source.table, column=source.column, key=source.key)
+    query = statement("storage/close_at_baseline", table=source.table, column=source.column, key=source.key)
     row = connection.execute(query, {"baseline": source.moment(minute)}).fetchone()
     if row is None:
         return None

@@ -49,7 +49,7 @@ def _measure(connection: Connection, table: str, columns: Sequence[str], row_has
     key = sql.Identifier(KEY) if KEY in columns else sql.SQL("NULL::TIMESTAMPTZ")
     row = connection.execute(
         statement(
-            "partitions/measure_rows",
+            "storage/measure_rows",
             table=qualified(table),
             key=sql.SQL("{}::TIMESTAMPTZ").format(key),
             hash=row_hash,

@@ -101,7 +101,7 @@ def carry_over(connection: Connection, table: Table, month: Month, legacy: Seque
     own = ["ts_utc", *table.columns]
     connection.execute(
         statement(
-            "partitions/carry_legacy_values",
+            "storage/carry_legacy_values",
             staging=month.staging,
             rows=month.rows,
             present=month.present,
@@ -122,7 +122,7 @@ def check_carried(connection: Connection, table: Table, month: Month, legacy: Se
     before, after = (
         connection.execute(
             statement(
-                "partitions/fingerprint_legacy_values", table=one, other=other, hashed=_hashed(legacy, "old")
+                "storage/fingerprint_legacy_values", table=one, other=other, hashed=_hashed(legacy, "old")
             )
         ).fetchone()
         for one, other in ((month.present, month.staging), (month.staging, month.present))
@@ -143,19 +143,19 @@ def set_aside(connection: Connection, table: Table, month: Month, legacy: Sequen
     """
     name = aside_name(table.name)
     parts = {"present": month.present, "staging": month.staging, "values": _list(_names(legacy), "old")}
-    lost = _number(connection, statement("partitions/count_legacy_rows_lost", **parts))
+    lost = _number(connection, statement("storage/count_legacy_rows_lost", **parts))
     if not lost:
         return 0
     _ensure_aside(connection, table, name, legacy)
     connection.execute(
         statement(
-            "partitions/set_legacy_rows_aside", aside=qualified(name), legacy=_list(_names(legacy)), **parts
+            "storage/set_legacy_rows_aside", aside=qualified(name), legacy=_list(_names(legacy)), **parts
         )
     )
     unequal = _number(
         connection,
         statement(
-            "partitions/count_legacy_rows_unequal",
+            "storage/count_legacy_rows_unequal",
             aside=qualified(name),
             hashed=_hashed(legacy, "old"),
             hashed_aside=_hashed(legacy, "aside"),
@@ -191,7 +191,7 @@ def _ensure_aside(connection: Connection, table: Table, name: str, legacy: Seque
 
 def _columns(connection: Connection, name: str, own: list[str]) -> list[LegacyColumn]:
     rows = connection.execute(
-        statement("schema/list_legacy_columns"), {"table": f"{SCHEMA}.{name}", "own": own}
+        statement("storage/list_legacy_columns"), {"table": f"{SCHEMA}.{name}", "own": own}
     )
     return [
         LegacyColumn(str(column), str(kind), bool(required), None if default is None else str(default))

@@ -43,7 +43,7 @@ def baseline_of(connection: Connection, pair: str) -> Baseline:
 def record_baseline(connection: Connection, pair: str, baseline: Baseline) -> None:
     """Store a baseline unless the pair has one: a baseline is never moved."""
     connection.execute(
-        statement("log/record_baseline"),
+        statement("storage/record_baseline"),
         {"pair": pair, "baseline_ts": to_datetime(baseline.minute), "baseline_rate": baseline.rate},
     )
 
@@ -65,7 +65,7 @@ def record_load(
 ) -> int:
     """Note a load and return the watermark that now holds (it never goes back), in epoch minutes."""
     row = connection.execute(
-        statement("log/record_load"),
+        statement("storage/record_load"),
         {
             "source": source,
             "pairs": list(pairs),
@@ -135,7 +135,7 @@ def record_build(
         content_hash: of the rows themselves, where these are the truth (bars).
     """
     connection.execute(
-        statement("log/record_build"),
+        statement("storage/record_build"),
         {
             "table_name": table,
             "month": date(month.year, month.month, 1),
@@ -179,7 +179,7 @@ def record_gates(
         checked_at: when the gate began; what was built later it may not have seen.
     """
     connection.execute(
-        statement("log/record_gates"),
+        statement("storage/record_gates"),
         {
             "tables": [table for table, _ in findings],
             "months": [date(month.year, month.month, 1) for _, month in findings],

@@ -33,7 +33,7 @@ def mark(table: Table, columns: Iterable[str]) -> sql.Composed:
 def owned_columns(connection: Connection, table: str) -> list[str]:
     """Columns of a table that we made, in table order; also those that were renamed since."""
     values = {"table": qualified(table).as_string(connection), "mark": MARK}
-    return [str(name) for (name,) in connection.execute(statement("schema/list_owned_columns"), values)]
+    return [str(name) for (name,) in connection.execute(statement("storage/list_owned_columns"), values)]
 
 
 def foreign_columns(connection: Connection, tables: Iterable[Table]) -> dict[str, list[str]]:
@@ -49,6 +49,6 @@ def foreign_columns(connection: Connection, tables: Iterable[Table]) -> dict[str
         "mark": MARK,
     }
     found: dict[str, list[str]] = {}
-    for name, column in connection.execute(statement("schema/list_foreign_columns"), values):
+    for name, column in connection.execute(statement("storage/list_foreign_columns"), values):
         found.setdefault(str(name), []).append(str(column))
     return found

@@ -40,7 +40,7 @@ class Kept(NamedTuple):
 
 def attached_months(connection: Connection, table: str) -> dict[str, str]:
     """Partition bound, as PostgreSQL prints it, to partition name."""
-    rows = connection.execute(statement("partitions/list_partitions"), {"parent": f"{SCHEMA}.{table}"})
+    rows = connection.execute(statement("storage/list_partitions"), {"parent": f"{SCHEMA}.{table}"})
     return {str(bound): str(name) for name, bound in rows}
 
 
@@ -120,7 +120,7 @@ def _create_staging(connection: Connection, parent: str, month: Month, staging: 
     first, end = (sql.Literal(bound) for bound in _bounds(month))
     connection.execute(
         statement(
-            "partitions/create_staging",
+            "storage/create_staging",
             staging=qualified(staging),
             parent=qualified(parent),
             first=first,
@@ -148,7 +148,7 @@ def _write(
     if keep is not None and present is not None:
         kept = connection.execute(
             statement(
-                "partitions/keep_rows_outside",
+                "storage/keep_rows_outside",
                 staging=qualified(target),
                 present=qualified(present),
                 columns=columns,
@@ -173,7 +173,7 @@ def _write_with_legacy(
     month = legacy_columns.Month(qualified(computed), qualified(staging), qualified(present))
     connection.execute(
         statement(
-            "partitions/create_rows",
+            "storage/create_rows",
             rows=month.rows,
             parent=qualified(table.name),
             columns=sql.SQL(", ").join(sql.Identifier(column) for column in ("ts_utc", *table.columns)),
@@ -223,7 +223,7 @@ def _swap(
 ) -> None:
     first, end = (sql.Literal(bound) for bound in _bounds(month))
     attach = statement(
-        "partitions/attach_staging",
+        "storage/attach_staging",
         staging=qualified(staging),
         name=sql.Identifier(name),
         partition=qualified(name),

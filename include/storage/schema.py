@@ -30,7 +30,7 @@ _MIGRATE = (
 
 def columns_of(connection: Connection, table: str) -> dict[str, str]:
     """Name to SQL type of the columns of ``bqx.{table}``, in order; empty if there is no such table."""
-    rows = connection.execute(statement("schema/list_columns"), {"table": f"{SCHEMA}.{table}"})
+    rows = connection.execute(statement("storage/list_columns"), {"table": f"{SCHEMA}.{table}"})
     return {str(name): str(sql_type) for name, sql_type in rows}
 
 
@@ -51,7 +51,7 @@ def ensure_tables(connection: Connection, tables: Iterable[Table]) -> None:
     with connection.transaction():
         _exclude_others(connection)
         upgrade(connection)
-        connection.execute(statement("schema/create_base_tables"))
+        connection.execute(statement("storage/create_base_tables"))
         _refuse_foreign(connection, tables)
         for table in tables:
             present = columns_of(connection, table.name)
@@ -100,7 +100,7 @@ def _create_parent(table: Table) -> sql.Composed:
     if table.stamped:
         columns.append(sql.SQL("created_at TIMESTAMPTZ NOT NULL DEFAULT now()"))
     return statement(
-        "schema/create_parent", table=qualified(table.name), columns=sql.SQL(",\n    ").join(columns)
+        "storage/create_parent", table=qualified(table.name), columns=sql.SQL(",\n    ").join(columns)
     )
 
 
@@ -160,7 +160,9 @@ def _check(connection: Connection, table: Table, present: dict[str, str]) -> Non
         changed.insert(0, "it has no key ts_utc")
     if changed:
         raise SchemaMismatch(f"{_headline(table, _listed('other type:', changed))} {_MIGRATE}")
-    row = connection.execute(statement("schema/describe_key"), {"table": f"{SCHEMA}.{table.name}"}).fetchone()
+    row = connection.execute(
+        statement("storage/describe_key"), {"table": f"{SCHEMA}.{table.name}"}
+    ).fetchone()
     if row != ("RANGE (ts_utc)", "PRIMARY KEY (ts_utc)"):
         raise SchemaMismatch(
             f"Table {SCHEMA}.{table.name} must be partitioned by range of ts_utc, its primary key; found: "

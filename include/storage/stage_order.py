@@ -77,7 +77,7 @@ def refuse_unmigrated(connection: Connection, pairs: Sequence[str]) -> None:
 def legacy_tables(connection: Connection, pairs: Iterable[str]) -> list[str]:
     """Partitioned tables, and partitions, of some pairs that have their legacy names."""
     values = {"pattern": legacy_pattern(pairs)}
-    return [str(name) for (name,) in connection.execute(statement("schema/list_legacy_tables"), values)]
+    return [str(name) for (name,) in connection.execute(statement("storage/list_legacy_tables"), values)]
 
 
 def uncompared_pairs(connection: Connection, pairs: Iterable[str]) -> set[str]:
@@ -85,7 +85,7 @@ def uncompared_pairs(connection: Connection, pairs: Iterable[str]) -> set[str]:
     exists = connection.execute("SELECT to_regclass('bqx.migration_baseline') IS NOT NULL").fetchone()
     if exists != (True,):
         return set()
-    rows = connection.execute(statement("schema/list_uncompared"), {"pairs": list(pairs)})
+    rows = connection.execute(statement("storage/list_uncompared"), {"pairs": list(pairs)})
     return {str(pair) for (pair,) in rows}
 
 

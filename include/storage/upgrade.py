@@ -60,5 +60,5 @@ def _was_migrated(connection: Connection, table: str) -> bool:
 
 
 def _columns(connection: Connection, table: str) -> list[str]:
-    rows = connection.execute(statement("schema/list_columns"), {"table": f"{SCHEMA}.{table}"})
+    rows = connection.execute(statement("storage/list_columns"), {"table": f"{SCHEMA}.{table}"})
     return [str(name) for name, _ in rows]

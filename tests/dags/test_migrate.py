@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.local.legacy import build_legacy
 from include.names import Month
 from include.settings import MIGRATE_PARAMS
+from local.legacy import build_legacy
 
 pytestmark = pytest.mark.filterwarnings("default")  # a run goes through all of Airflow
 

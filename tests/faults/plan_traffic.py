@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from include.local.airtable.limits import RATE, Count
-from include.local.airtable.server import BASE_ID, TOKEN, Access, Server
 from include.plan.apply import Applied, apply
 from include.plan.limiter import SharedLimiter
 from include.plan.live import Change, Snapshot
+from local.airtable.limits import RATE, Count
+from local.airtable.server import BASE_ID, TOKEN, Access, Server
 from tests.include.plan.changes import Plan, differences, patient
 from tests.include.plan.clients import client, tasks
 

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 from psycopg import sql
 
+from include.build.months import build
 from include.features.bars import Bars
-from include.local.postgres import Postgres
-from include.storage.build import build
 from include.storage.connection import connect
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
+from local.postgres import Postgres
 from tests.faults.kills import Death, Moment, Worker, kill_at, steps_of
 from tests.faults.states import State, Watcher, assert_between, counts_of, state_of, wait_until_alone
 from tests.include.storage.samples import FIRST, sample_bars, store

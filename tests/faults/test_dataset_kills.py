@@ -19,7 +19,7 @@ from include.dataset import report, steps
 from include.dataset.export import open_manifest
 from include.dataset.store import ObjectStore
 from include.errors import MissingInput
-from include.local.postgres import Postgres
+from local.postgres import Postgres
 from tests import s3
 from tests.faults.kills import Moment, kill_at, steps_of
 from tests.include.dataset import worlds

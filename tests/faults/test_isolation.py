@@ -9,11 +9,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from include.build.coverage import check_coverage
+from include.build.months import build
+from include.build.shared import build_shared
 from include.errors import BqxError, Incomplete, SchemaMismatch
 from include.pairs import PAIRS
-from include.storage.build import build
-from include.storage.coverage import check_coverage
-from include.storage.shared import build_shared
 from tests.include.storage.samples import FIRST, sample_bars, store
 
 BROKEN = "eurjpy"

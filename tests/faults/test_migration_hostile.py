@@ -16,18 +16,18 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from include.build.months import build
 from include.errors import MigrationFailed, MigrationRefused
-from include.local import postgres as postgres_module
-from include.local.legacy import FAMILIES, REG_BQX, build_legacy
-from include.local.postgres import Postgres
 from include.migration import journal, steps
 from include.migration.plan import make_plan
 from include.names import Month
-from include.storage.build import build
 from include.storage.connection import connect
 from include.storage.legacy_columns import aside_name
 from include.storage.schema import columns_of, ensure_tables
 from include.storage.tables import table_of
+from local import postgres as postgres_module
+from local.legacy import FAMILIES, REG_BQX, build_legacy
+from local.postgres import Postgres
 from tests.faults.migrations import Options, carry_out, request, state_of
 from tests.include.storage.samples import sample_bars, store
 

@@ -24,11 +24,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.local.legacy import FAMILIES, build_legacy
-from include.local.postgres import Postgres
-from include.local.processes import Identity, send, wait_gone
 from include.names import Month, table
 from include.storage.connection import connect
+from local.legacy import FAMILIES, build_legacy
+from local.postgres import Postgres
+from local.processes import Identity, send, wait_gone
 from tests.faults.kills import Moment, Worker, kill_at, steps_of
 from tests.faults.migrations import State, Work, assert_whole, carry_out, request, state_of, work_of
 from tests.faults.states import Watcher, wait_until_alone

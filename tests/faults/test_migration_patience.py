@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.local.legacy import FAMILIES, build_legacy
 from include.migration import steps
 from include.migration.steps import REVERT
 from include.names import Month, table
 from include.pairs import PAIRS as ALL_PAIRS
 from include.storage.connection import connect
+from local.legacy import FAMILIES, build_legacy
 from tests.faults.migrations import carry_out, request, state_of
 from tests.faults.states import Watcher
 

@@ -9,8 +9,8 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 
-from include.local.airtable.server import TOKEN, Server
-from include.local.airtable.tables import tables
+from local.airtable.server import TOKEN, Server
+from local.airtable.tables import tables
 from tests.airtable import served
 from tests.include.plan.changes import carry_out, fill, patient, plan_of, work
 from tests.include.plan.clients import NO_LIMIT, client, tasks

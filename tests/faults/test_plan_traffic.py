@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local.airtable.server import Server
-from include.local.airtable.tables import tables
+from local.airtable.server import Server
+from local.airtable.tables import tables
 from tests.airtable import served
 from tests.faults.plan_traffic import landed, run
 from tests.include.plan.changes import fill, plan_of

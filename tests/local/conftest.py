@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from include.local import services
-from include.local import stack as module
-from include.local.airflow import Component
-from include.local.postgres import Postgres
-from include.local.stack import Stack
-from include.local.state import State
+from local import services
+from local import stack as module
+from local.airflow import Component
+from local.postgres import Postgres
+from local.stack import Stack
+from local.state import State
 
 
 @pytest.fixture

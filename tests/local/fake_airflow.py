@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from include.local.api import Airflow
+from local.api import Airflow
 
 
 class FakeAirflow:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from include.errors import BqxError
-from include.local import account
-from include.local.account import NOBODY, wrapper
-from include.local.postgres import Postgres, binaries
+from local import account
+from local.account import NOBODY, wrapper
+from local.postgres import Postgres, binaries
 
 ONLY_ROOT = "becomes another account, as PostgreSQL does not run as root: only root can do that"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason=ONLY_ROOT)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from include.local.airflow import HOST, ROOT, components, environment, settings
-from include.local.scheduler import MODULES
-from include.local.state import State
+from local.airflow import HOST, ROOT, components, environment, settings
+from local.scheduler import MODULES
+from local.state import State
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from pyairtable import Api, Base, retry_strategy
 from pyairtable.formulas import AND, EQ, NOT, OR, Field, match
 
 from include.errors import BqxError
-from include.local.airtable.__main__ import main
-from include.local.airtable.faults import Fault
-from include.local.airtable.limits import Limits
-from include.local.airtable.server import BASE_ID, READ, SCHEMA, TOKEN, WRITE, Access, Server
-from include.local.airtable.trouble import Kind
+from local.airtable.__main__ import main
+from local.airtable.faults import Fault
+from local.airtable.limits import Limits
+from local.airtable.server import BASE_ID, READ, SCHEMA, TOKEN, WRITE, Access, Server
+from local.airtable.trouble import Kind
 from tests.airtable import connect, process, served
 
 UNLIMITED = 10**6

@@ -9,8 +9,8 @@ import pytest
 import requests
 from playwright.sync_api import Locator
 
-from include.local.airtable.server import Server
 from include.plan.live import TABLES
+from local.airtable.server import Server
 from tests.airtable import served
 from tests.browser.airflow_ui import browser_page, needs_browser
 

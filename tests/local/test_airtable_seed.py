@@ -12,8 +12,8 @@ import pytest
 import yaml
 from pyairtable import Base
 
-from include.local.airtable.seed import GONE, Wart, old_plan, warts
-from include.local.airtable.server import BASE_ID
+from local.airtable.seed import GONE, Wart, old_plan, warts
+from local.airtable.server import BASE_ID
 from tests.airtable import connect, served
 
 DESIRED = Path(__file__).parents[2] / "include" / "plan" / "desired"

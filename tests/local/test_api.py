@@ -7,7 +7,7 @@ import time
 import pytest
 
 from include.errors import BqxError
-from include.local.api import PAGE
+from local.api import PAGE
 from tests.local.fake_airflow import FakeAirflow, instance
 
 TASKS = "GET /api/v2/dags/d/dagRuns/r/taskInstances"

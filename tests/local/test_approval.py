@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from include.local.approval import PAUSE, Approver
+from local.approval import PAUSE, Approver
 from tests.local.fake_airflow import FakeAirflow, instance
 
 PATH = "/api/v2/dags/bqx_migrate/dagRuns/r/taskInstances/approval/-1/hitlDetails"

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.errors import BqxError
-from include.local.beside import Beside, Kernels, Market
-from include.local.options import Options
-from include.local.state import State
+from local.beside import Beside, Kernels, Market
+from local.options import Options
+from local.state import State
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_failure_carries_the_end_of_its_log(tmp_path: Path) -> None:
 
 
 def test_work_that_takes_too_long_is_said_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.local.beside.DEADLINE", 0.1)
+    monkeypatch.setattr("local.beside.DEADLINE", 0.1)
     work = Beside("http.server", ("0", "--bind", "127.0.0.1"), tmp_path / "work.log", {})
     with work, pytest.raises(BqxError, match="work is not done after 0 s"):
         work.wait()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from include.errors import BqxError
-from include.local import disk
-from include.local.disk import BASE, GIBIBYTE
-from include.local.options import Options
+from local import disk
+from local.disk import BASE, GIBIBYTE
+from local.options import Options
 
 WEEK = {"from": "2024-07-01", "to": "2024-07-08", "pairs": "eurusd,usdjpy"}
 

@@ -24,12 +24,12 @@ from pyairtable import Api
 
 from include.dataset.export import open_manifest, read_split
 from include.dataset.store import ObjectStore
-from include.local.airflow import ROOT
-from include.local.api import Airflow
-from include.local.approval import PAUSE
-from include.local.processes import Identity, send, session_members, tail, wait_gone
-from include.local.stack import Stack
-from include.local.state import State
+from local.airflow import ROOT
+from local.api import Airflow
+from local.approval import PAUSE
+from local.processes import Identity, send, session_members, tail, wait_gone
+from local.stack import Stack
+from local.state import State
 from tests.browser.airflow_ui import AirflowUI, browser_page, needs_browser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -43,7 +43,7 @@ NAMES = "SELECT oid, relname FROM pg_class WHERE relname ~ 'eurusd' ORDER BY oid
 
 
 def command(name: str, folder: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "include.local", name, "--state", str(folder), *options]
+    return [sys.executable, "-m", "local", name, "--state", str(folder), *options]
 
 
 def call(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

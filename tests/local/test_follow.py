@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from include.errors import BqxError
-from include.local import follow as module
-from include.local.approval import Approver
-from include.local.follow import Follower, follow, line, table
+from local import follow as module
+from local.approval import Approver
+from local.follow import Follower, follow, line, table
 from tests.local.fake_airflow import FakeAirflow, instance
 
 RUN = "/api/v2/dags/bqx_pipeline/dagRuns/r"

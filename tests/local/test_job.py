@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from include.errors import BqxError
-from include.local import report
-from include.local.job import SYNC, SYNC_TASK, _start_or_join, _sync
-from include.local.options import Options
-from include.local.progress import PIPELINE, Progress, Task
+from local import report
+from local.job import SYNC, SYNC_TASK, _start_or_join, _sync
+from local.options import Options
+from local.progress import PIPELINE, Progress, Task
 from tests.local.fake_airflow import FakeAirflow, instance
 
 RUNS = f"GET /api/v2/dags/{PIPELINE}/dagRuns"

@@ -10,11 +10,11 @@ import pytest
 
 from include.errors import BadParameter
 from include.features.catalogue import family
-from include.local import legacy
-from include.local.legacy import FAMILIES, build_legacy
 from include.migration.names import LEGACY_COLUMNS
 from include.names import LEGACY, Month
 from include.pairs import PAIRS
+from local import legacy
+from local.legacy import FAMILIES, build_legacy
 
 MONTHS = (Month(2024, 7), Month(2024, 8))
 TWO = ("eurusd", "gbpjpy")

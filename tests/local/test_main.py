@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from include.local.airflow import ROOT
-from include.local.state import State
+from local.airflow import ROOT
+from local.state import State
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "include.local", *arguments]
+    command = [sys.executable, "-m", "local", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
 
 
@@ -55,7 +55,7 @@ def test_a_foreign_folder_is_not_cleaned(tmp_path: Path) -> None:
 def test_an_interrupt_is_code_130_wherever_it_hits(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text("""
 import os, signal, sys
-from include.local import __main__ as program
+from local import __main__ as program
 at_work = "os.kill(os.getpid(), signal.SIGINT); [None for _ in range(1_000)]"
 program.job.run = lambda *_: exec(at_work)  # as the body of a dataclass is, in a module imported late
 sys.exit(program.main(["run", "--state", sys.argv[1]]))

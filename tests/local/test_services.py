@@ -19,10 +19,10 @@ import pytest
 from pyairtable import Api, Table
 
 from include.errors import BqxError
-from include.local import services
-from include.local.airflow import HOST, ROOT
-from include.local.processes import Identity, send, wait_gone
-from include.local.stack import Stack
+from local import services
+from local.airflow import HOST, ROOT
+from local.processes import Identity, send, wait_gone
+from local.stack import Stack
 
 NAMES = [service.name for service in services.SERVICES]
 CLIENT = """
@@ -97,7 +97,7 @@ def test_status_tells_their_ports_and_stop_finds_them(stack: Stack) -> None:
     processes = stack.processes
 
     def call(command: str) -> str:
-        words = [sys.executable, "-m", "include.local", command, "--state", str(stack.state.root)]
+        words = [sys.executable, "-m", "local", command, "--state", str(stack.state.root)]
         return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True).stdout
 
     for name in NAMES:
@@ -238,7 +238,7 @@ def test_changed_code_of_a_stand_in_needs_a_new_start(
     code.parent.mkdir(parents=True)
     code.write_text("1")
     assert stack.start()
-    monkeypatch.setattr("include.local.stack.ROOT", tmp_path / "bundle")
+    monkeypatch.setattr("local.stack.ROOT", tmp_path / "bundle")
     assert stack.start()
     assert not stack.start()
     code.write_text("2")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from include.errors import BqxError
-from include.local import stack as module
-from include.local.processes import Identity, launch, send, wait_gone
-from include.local.stack import Stack
+from local import stack as module
+from local.processes import Identity, launch, send, wait_gone
+from local.stack import Stack
 
 
 def test_a_second_start_finds_the_first(stack: Stack) -> None:

@@ -12,12 +12,12 @@ import pytest
 from cryptography.fernet import Fernet
 
 from include.errors import BqxError
-from include.local.processes import Identity
-from include.local.state import MARKER, Locked, State
+from local.processes import Identity
+from local.state import MARKER, Locked, State
 
 HOLD = """
 import sys
-from include.local.state import Path, State
+from local.state import Path, State
 with State(Path(sys.argv[1])).locked():
     print("held", flush=True)
     input()

@@ -14,8 +14,8 @@ import pytest
 from bqx.airtable import AirtableHook, airtable_base
 
 from include.errors import PlanRefused
-from include.local.airtable.server import BASE_ID, TOKEN, Server
-from include.local.airtable.tables import tables
+from local.airtable.server import BASE_ID, TOKEN, Server
+from local.airtable.tables import tables
 from tests.airtable import served
 from tests.aws import Service, connected
 

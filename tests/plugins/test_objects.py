@@ -11,9 +11,9 @@ from bqx.objects import object_store
 
 from include.dataset.store import ObjectStore
 from include.errors import BqxError, MissingInput
-from include.local import services
-from include.local.s3.server import Server
-from include.local.state import State
+from local import services
+from local.s3.server import Server
+from local.state import State
 from tests.s3 import connect, served
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about themselves

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.local.airtable.tables import tables
+from local.airtable.tables import tables
 from tests.airtable import served
 from tests.faults.plan_traffic import landed, run
 from tests.faults.test_plan_kills import MISSING, OUTDATED, kill_and_run_again

@@ -14,13 +14,13 @@ import random
 import numpy as np
 import pytest
 
+from include.build.coverage import check_coverage
+from include.build.months import available_months
 from include.features.catalogue import family
 from include.pairs import PAIRS
 from include.settings import FAMILIES
 from include.storage.bars import read_bars
-from include.storage.build import available_months
 from include.storage.connection import Connection, connect, qualified
-from include.storage.coverage import check_coverage
 from include.storage.log import baseline_of, watermark
 from tests.include.features.test_engine import ORACLES
 from tests.oracles import market

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from include.dataset.store import ObjectStore
-from include.local.postgres import Postgres
+from local.postgres import Postgres
 from tests.include.dataset import worlds
 from tests.include.dataset.stores import empty_store
 

@@ -12,10 +12,10 @@ from include.dataset.frame import Frame, plan_frame
 from include.dataset.manifest import check_id
 from include.dataset.split import SETS
 from include.errors import BadParameter, Incomplete, MissingInput
-from include.local.postgres import Postgres
 from include.names import to_datetime
 from include.settings import DATASET_PARAMS
 from include.storage.connection import connect
+from local.postgres import Postgres
 from tests.include.dataset import worlds
 from tests.include.dataset.conftest import World
 from tests.include.dataset.worlds import PAIRS, SMALL

@@ -25,7 +25,7 @@ from include.dataset.store import ObjectStore
 from include.dataset.work import Work
 from include.features.arrays import Floats
 from include.features.bars import Bars
-from include.local.postgres import Postgres
+from local.postgres import Postgres
 from tests.include.dataset import worlds
 from tests.include.dataset.conftest import World
 from tests.include.dataset.stores import empty_store

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from include.build.chunks import Chunk, read_chunk
+from include.build.months import build
+from include.build.shared import build_shared
 from include.dataset import targets
 from include.dataset.matrix import FEATURES, ahead, feature_vector, read_matrix
 from include.errors import BadParameter, Incomplete, MissingInput
@@ -15,10 +18,7 @@ from include.features.catalogue import CATALOGUE, STORED
 from include.features.engine import compute
 from include.features.xpair import Related, related_pairs
 from include.names import Month
-from include.storage.build import build
-from include.storage.chunks import Chunk, read_chunk
 from include.storage.connection import Connection, connect
-from include.storage.shared import build_shared
 from tests.include.storage.samples import sample_bars, store
 
 PAIR = "eurgbp"

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
+from include.build.months import build
+from include.build.shared import build_shared
 from include.dataset import report, steps, transform
 from include.dataset.assemble import export_pair
 from include.dataset.evidence import FEATURES
@@ -33,11 +35,9 @@ from include.errors import (
 )
 from include.features.arrays import Columns, Minutes
 from include.features.catalogue import STORED
-from include.local.postgres import Postgres
 from include.names import Month, to_datetime
-from include.storage.build import build
 from include.storage.connection import connect
-from include.storage.shared import build_shared
+from local.postgres import Postgres
 from tests.include.dataset import worlds
 from tests.include.dataset.conftest import World
 from tests.include.dataset.stores import contents, empty_store, export

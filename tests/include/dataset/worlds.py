@@ -12,15 +12,15 @@ from typing import Any
 
 from psycopg import sql
 
+from include.build.months import build
+from include.build.shared import build_shared
 from include.dataset import steps
 from include.dataset.store import ObjectStore
 from include.features.bars import Bars
 from include.features.catalogue import STORED
-from include.local.postgres import Postgres
 from include.market.synthetic import simulate
 from include.names import to_minute
-from include.storage.build import build
-from include.storage.shared import build_shared
+from local.postgres import Postgres
 from tests.include.storage.samples import store as store_bars
 
 FIRST, END = (to_minute(datetime(2024, *day, tzinfo=UTC)) for day in ((7, 15), (8, 7)))

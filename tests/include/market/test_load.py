@@ -10,13 +10,13 @@ import psycopg
 import pytest
 
 from include.errors import BadInput, BadParameter, MigrationDue, MissingInput
-from include.local.legacy import build_legacy
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.names import Month, to_datetime, to_minute
 from include.storage.connection import connect
 from include.storage.log import baseline_of, watermark
 from include.storage.tables import table_of
+from local.legacy import build_legacy
 from tests.include.market.bar_files import walk, write
 from tests.include.storage.test_bars import ORIGIN
 

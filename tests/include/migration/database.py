@@ -7,12 +7,12 @@ import subprocess
 
 import psycopg
 
-from include.local.postgres import binaries
 from include.migration import baseline, execute
 from include.migration.model import Plan
 from include.migration.names import LEGACY_COLUMNS
 from include.migration.plan import make_plan
 from include.storage.connection import connect
+from local.postgres import binaries
 
 PAIRS = ("eurusd", "gbpusd", "usdjpy")
 FAMILIES = {"reg": "reg_idx", "statistics_features": "statistics_idx"}

@@ -10,13 +10,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from include.build.months import build
 from include.errors import MigrationFailed
 from include.migration import steps, verify, views
 from include.migration.access import Access, Door, Grant, door
 from include.migration.notes import OLD_NAME
 from include.migration.plan import make_plan
 from include.names import Month
-from include.storage.build import build
 from include.storage.connection import connect
 from tests.faults.migrations import carry_out, request
 from tests.include.migration import database

@@ -14,13 +14,13 @@ import psycopg
 import pytest
 
 from include.errors import Busy, MigrationRefused
-from include.local.postgres import Postgres
 from include.migration import execute, journal, locking, verify
 from include.migration.model import Plan
 from include.migration.plan import Options, make_plan
 from include.names import LEGACY
 from include.pairs import PAIRS as ALL_PAIRS
 from include.storage.connection import connect
+from local.postgres import Postgres
 from tests.include.migration import database
 from tests.include.migration.database import PAIRS, exists
 

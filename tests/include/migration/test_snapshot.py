@@ -6,7 +6,6 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.local.legacy import build_legacy
 from include.migration import journal, names, snapshot
 from include.migration.model import Plan
 from include.migration.objects import alter
@@ -16,6 +15,7 @@ from include.storage.connection import connect
 from include.storage.ownership import mark
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
+from local.legacy import build_legacy
 
 PAIR = "eurusd"
 

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from include.build.months import build
 from include.errors import MigrationFailed, MigrationRefused
 from include.migration import execute, steps
 from include.migration.plan import Options, make_plan
-from include.storage.build import build
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
 from tests.faults.migrations import carry_out, request

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from include.local.airtable.server import BASE_ID, TOKEN, Server
 from include.plan.airtable import Base, Write
 from include.plan.apply import Applied, apply
 from include.plan.calls import Patience
 from include.plan.limiter import Limiter
 from include.plan.live import Change, Snapshot
+from local.airtable.server import BASE_ID, TOKEN, Server
 from tests.include.plan.clients import KEY, Unlimited, client
 
 Plan = Mapping[str, Mapping[str, Any]]

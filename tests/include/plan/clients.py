@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from include.local.airtable.server import BASE_ID, TOKEN, Server
 from include.plan.airtable import Base, Write
 from include.plan.calls import Patience
 from include.plan.limiter import Limiter
+from local.airtable.server import BASE_ID, TOKEN, Server
 
 KEY = "Task ID"
 HASTY = Patience(seconds=2.0, pause=0.01, penalty=0.1, timeout=(5, 1))

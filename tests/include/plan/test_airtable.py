@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from include.errors import AirtableUnavailable, PlanRefused
-from include.local.airtable.server import BASE_ID, READ, TOKEN, WRITE, Access, Server
-from include.local.airtable.tables import tables
-from include.local.airtable.trouble import Kind
 from include.plan.airtable import Base, Write
 from include.plan.calls import Failure, Patience, Tries
 from include.plan.live import Field
+from local.airtable.server import BASE_ID, READ, TOKEN, WRITE, Access, Server
+from local.airtable.tables import tables
+from local.airtable.trouble import Kind
 from tests.airtable import served
 from tests.include.plan.clients import HASTY, KEY, NO_LIMIT, Unlimited, client, new_task, tasks
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from include.errors import AirtableUnavailable
-from include.local.airtable.base import Write as Cells
-from include.local.airtable.server import TOKEN, Server
-from include.local.airtable.tables import tables
-from include.local.airtable.trouble import Kind
 from include.plan import blocks
 from include.plan.airtable import Base
 from include.plan.apply import Applied, apply
 from include.plan.live import Block, Change, Record, Snapshot, Table
+from local.airtable.base import Write as Cells
+from local.airtable.server import TOKEN, Server
+from local.airtable.tables import tables
+from local.airtable.trouble import Kind
 from tests.airtable import served
 from tests.include.plan.changes import carry_out, differences, fill, plan_of
 from tests.include.plan.clients import KEY, NO_LIMIT, client, tasks

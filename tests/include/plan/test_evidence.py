@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from include.build import chunks
+from include.build.chunks import read_chunk
+from include.build.code import code_version
+from include.build.months import build
 from include.errors import PlanRefused, QualityError
-from include.features import verified
 from include.features.catalogue import STORED
-from include.local.legacy import build_legacy
-from include.local.postgres import Postgres
 from include.migration import steps
 from include.names import Month
-from include.plan import counts
+from include.plan import counts, verified
 from include.plan.counts import grid_rows_of, rows_of, stale_tables
 from include.plan.evidence import Proof, gather
 from include.plan.model import Evidence
 from include.quality.gate import check_stage
-from include.storage import chunks
-from include.storage.build import build
-from include.storage.chunks import read_chunk
 from include.storage.connection import connect
+from local.legacy import build_legacy
+from local.postgres import Postgres
 from tests.include.quality.samples import change, copy_of
 from tests.include.storage.samples import sample_bars, store
 
@@ -186,16 +186,16 @@ def test_a_family_is_implemented_with_this_code(
     url: str, reports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tests = {name: verified.Score(5, 5) for name in FAMILIES}
-    monkeypatch.setattr(verified, "read", lambda: verified.Verified(verified.code_hash(), tests))
+    monkeypatch.setattr(verified, "read", lambda: verified.Verified(code_version(), tests))
     found = proof(url, reports, "implemented")
     assert found.done
     assert "5 of 5 tests passed with this code version" in found.text
     monkeypatch.setattr(verified, "read", lambda: verified.Verified("another", tests))
     assert not proof(url, reports, "implemented").done
     failed = {name: verified.Score(5, 4) for name in FAMILIES}
-    monkeypatch.setattr(verified, "read", lambda: verified.Verified(verified.code_hash(), failed))
+    monkeypatch.setattr(verified, "read", lambda: verified.Verified(code_version(), failed))
     assert not proof(url, reports, "implemented").done
-    monkeypatch.setattr(verified, "read", lambda: verified.Verified(verified.code_hash(), {}))
+    monkeypatch.setattr(verified, "read", lambda: verified.Verified(code_version(), {}))
     assert not proof(url, reports, "implemented").done
 
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from include.errors import AirtableUnavailable
-from include.local.postgres import Postgres
 from include.plan.limiter import PERIOD, PERMITS, RECOVERY, MemoryLimiter, Permits, SharedLimiter
+from local.postgres import Postgres
 
 
 def busiest(moments: list[float]) -> int:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from include.local.airtable.seed import warts
 from include.plan import arithmetic, consistency
 from include.plan.gaps import analyse
 from include.plan.live import Snapshot
 from include.plan.model import Plan, load
+from local.airtable.seed import warts
 from tests import airtable
 from tests.include.plan import worlds
 from tests.include.plan.clients import NO_LIMIT, client

@@ -12,9 +12,9 @@ import pytest
 
 from include.dataset.store import ObjectStore
 from include.errors import AirtableUnavailable, MissingInput, PlanFailed, PlanRefused
-from include.local.airtable.server import TOKEN, Server
 from include.plan import blocks, report, steps
 from include.plan.airtable import Base
+from local.airtable.server import TOKEN, Server
 from tests import airtable, s3
 from tests.include.plan.clients import NO_LIMIT, client
 from tests.include.plan.drafts import draft

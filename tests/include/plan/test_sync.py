@@ -16,7 +16,6 @@ import pytest
 from include.errors import AirtableUnavailable, PlanFailed, PlanRefused
 from include.events import outbox
 from include.events.outbox import Event
-from include.local.airtable.server import Server
 from include.plan import blocks, status, sync
 from include.plan.airtable import Base
 from include.plan.apply import apply
@@ -24,6 +23,7 @@ from include.plan.evidence import Proof
 from include.plan.gaps import analyse
 from include.plan.live import Change, Snapshot
 from include.plan.model import Evidence, Plan, load
+from local.airtable.server import Server
 from tests.airtable import served
 from tests.include.plan import worlds
 from tests.include.plan.clients import NO_LIMIT, client
@@ -223,7 +223,7 @@ from include.plan.evidence import Proof
 from include.plan.model import load
 from tests.include.plan.clients import Unlimited
 from include.plan.airtable import Base
-from include.local.airtable.server import BASE_ID, TOKEN
+from local.airtable.server import BASE_ID, TOKEN
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)

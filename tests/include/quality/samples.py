@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from include.build.months import build
 from include.features.bars import Bars
-from include.local.postgres import Postgres
-from include.storage.build import build
+from local.postgres import Postgres
 from tests.include.storage.samples import store
 
 PAIR = "eurusd"

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from include.build.months import build
+from include.build.shared import build_shared
 from include.errors import BadParameter, QualityError
 from include.features.catalogue import family
 from include.features.grid import make_grid
-from include.local.postgres import Postgres
 from include.names import Month
 from include.pairs import USD_MAJORS
 from include.quality.gate import check_stage
-from include.storage.build import build
-from include.storage.shared import build_shared
+from local.postgres import Postgres
 from tests.include.quality.samples import PAIR, built, change, copy_of
 from tests.include.storage.samples import sample_bars, store
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from include.build.coverage import Keys
 from include.names import Month, to_minute
 from include.quality.profile import ColumnProfile, Profile, profile
 from include.storage.connection import Connection, connect
 from include.storage.copying import encode
-from include.storage.coverage import Keys
 from include.storage.partitions import lock_month, replace_month
 from include.storage.schema import ensure_tables
 from include.storage.tables import Table

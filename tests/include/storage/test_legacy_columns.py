@@ -11,19 +11,19 @@ import numpy as np
 import psycopg
 import pytest
 
+from include.build.coverage import check_coverage
+from include.build.months import build
 from include.errors import Busy, MigrationFailed, SchemaMismatch
 from include.features.catalogue import family
-from include.local.legacy import build_legacy
 from include.names import Month, to_datetime
 from include.quality.gate import check_stage
 from include.storage import legacy_columns, locks, partitions
-from include.storage.build import build
 from include.storage.connection import connect
 from include.storage.copying import encode
-from include.storage.coverage import check_coverage
 from include.storage.partitions import Replaced, lock_month, replace_month
 from include.storage.schema import columns_of, ensure_tables
 from include.storage.tables import Table, table_of
+from local.legacy import build_legacy
 from tests.faults.migrations import carry_out, request
 from tests.include.storage.samples import sample_bars, store
 

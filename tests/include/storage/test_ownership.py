@@ -8,18 +8,18 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from include.build.months import build
 from include.errors import MigrationDue, SchemaMismatch
 from include.features.catalogue import STORED
-from include.local.legacy import build_legacy
 from include.migration import steps
 from include.names import Month
-from include.storage.build import build
 from include.storage.connection import connect
 from include.storage.ownership import MARK, foreign_columns, owned_columns
 from include.storage.schema import ensure_tables
 from include.storage.stage_order import refuse_unmigrated
 from include.storage.tables import SHARED, table_of
 from include.storage.upgrade import upgrade
+from local.legacy import build_legacy
 from tests.faults.migrations import carry_out, request
 from tests.include.storage.samples import sample_bars, store
 

@@ -1,0 +1,184 @@
+"""Stand-ins of what a company rents: small servers beside Airflow that keep what they hold in STATE."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from include.errors import BqxError
+from local.airflow import HOST, ROOT
+from local.airtable import server as airtable
+from local.postgres import is_free
+from local.processes import Identity, keep_last, launch, tail, undisturbed, wait_gone
+from local.s3 import server as s3
+from local.state import State
+
+PORTS = range(9000, 9100)  # each service takes the first free one
+PATIENCE = 60.0  # seconds until a service must listen
+TRIES = 3  # another program may take a port between our look and the start
+BUCKET = "bqx"
+REGION = "us-east-1"
+
+
+class Service(NamedTuple):
+    """A stand-in: ``python -m module --folder F --port P`` says its address once it listens.
+
+    Attributes:
+        name: of the process and its log.
+        module: what is run.
+        folder: where its content is kept, in the state folder.
+        exports: from the state and its address, the variables by which a client finds it.
+        settings: likewise, what Airflow has to know of it.
+    """
+
+    name: str
+    module: str
+    folder: str
+    exports: Callable[[State, str], dict[str, str]]
+    settings: Callable[[State, str], dict[str, str]]
+
+
+def _s3_exports(state: State, url: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": s3.KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": state.secret("s3", 30),
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "BQX_S3_BUCKET": BUCKET,
+    }
+
+
+def _s3_settings(state: State, url: str) -> dict[str, str]:
+    connection = {
+        "conn_type": "aws",
+        "login": s3.KEY_ID,
+        "password": state.secret("s3", 30),
+        "extra": {
+            "endpoint_url": url,
+            "region_name": REGION,
+            "config_kwargs": {"s3": {"addressing_style": "path"}},  # no DNS has names of our buckets
+        },
+    }
+    return {
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
+        "AIRFLOW_VAR_BQX_BUCKET": BUCKET,
+        # The caller's own accounts must be out of reach, whatever a client is made from.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _airtable_exports(state: State, url: str) -> dict[str, str]:
+    return {
+        "AIRTABLE_ENDPOINT_URL": url,
+        "AIRTABLE_BASE_ID": airtable.BASE_ID,
+        "AIRTABLE_TOKEN": airtable.TOKEN,
+    }
+
+
+def _airtable_settings(state: State, url: str) -> dict[str, str]:
+    connection = {
+        "conn_type": "airtable",
+        "host": url,
+        "password": airtable.TOKEN,
+        "extra": {"base_id": airtable.BASE_ID},
+    }
+    return {"AIRFLOW_CONN_BQX_AIRTABLE": json.dumps(connection)}
+
+
+SERVICES = (
+    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings),
+    Service("airtable", "local.airtable", "airtable", _airtable_exports, _airtable_settings),
+)
+
+
+def exports(state: State, ports: Mapping[str, int]) -> dict[str, str]:
+    """Variables by which clients find the services."""
+    return {
+        name: value
+        for service in SERVICES
+        for name, value in service.exports(state, address(ports[service.name])).items()
+    }
+
+
+def settings(state: State, ports: Mapping[str, int]) -> dict[str, str]:
+    """Variables by which Airflow finds them: connections and Variables."""
+    return {
+        name: value
+        for service in SERVICES
+        for name, value in service.settings(state, address(ports[service.name])).items()
+    }
+
+
+def address(port: int) -> str:
+    """Where a service answers."""
+    return f"http://{HOST}:{port}"
+
+
+def start(
+    service: Service,
+    state: State,
+    last: int | None,
+    environment: Mapping[str, str],
+    record: Callable[[str, Identity, int], None],
+) -> None:
+    """Start a service and wait until it listens.
+
+    Args:
+        service: which one.
+        state: where its content and its log are.
+        last: the port it had before; taken again if it is free.
+        environment: all of its environment.
+        record: told name, process and port at once, so that they are found again even if we are ended now.
+
+    Raises:
+        BqxError: it did not start, or every port is taken.
+    """
+    log, folder = state.logs / f"{service.name}.log", state.root / service.folder
+    for left in reversed(range(TRIES)):
+        port = _choose_port(service, last)
+        keep_last(log)
+        with undisturbed():
+            process = launch(
+                (sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
+                log=log,
+                environment=environment,
+                folder=ROOT,
+            )
+            record(service.name, process, port)
+        if _listens(process, port, log):
+            return
+        if not left or is_free(port):  # not for want of a port
+            raise BqxError(f"The stand-in {service.name} did not start. The end of {log}:\n{tail(log)}")
+
+
+def _choose_port(service: Service, last: int | None) -> int:
+    candidates: list[int] = [*([last] if last else []), *PORTS]
+    for port in candidates:
+        if is_free(port):
+            return port
+    raise BqxError(
+        f"The stand-in {service.name} finds no free port from {PORTS.start} to {PORTS.stop - 1}. End what "
+        "uses them, for example other stacks (make stop STATE=...)."
+    )
+
+
+def _listens(process: Identity, port: int, log: Path) -> bool:
+    """True as soon as this very process answers; its word in the log tells it from a stranger's server."""
+    deadline = time.monotonic() + PATIENCE
+    while process.alive and time.monotonic() < deadline:
+        if address(port) in tail(log):
+            with suppress(OSError), socket.create_connection((HOST, port), timeout=5):
+                return True
+        time.sleep(0.05)
+    wait_gone([process], 0)
+    return False

@@ -1,0 +1,1 @@
+"""What developers run: generators and checks. No part of the product imports it."""
