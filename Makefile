@@ -44,13 +44,14 @@ test: $(VENV)/.dev ## run every test but the soak: TESTS=tests/local JOBS=1
 soak: $(VENV)/.dev ## the long proofs
 	$(PY) -m pytest -m soak --timeout 7200 $(TESTS)
 
-check: $(VENV)/.dev ## lint, types, generated docs
+check: $(VENV)/.dev ## lint, types, generated docs, versions on Amazon MWAA
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/sqlfluff lint include/sql
 	$(PY) -m tools.dictionary --check
 	$(PY) -m tools.verify --check
+	$(COMPILE) $(MWAA) -o $(VENV)/requirements-mwaa.txt
 
 verify: $(VENV)/.dev ## test every feature family and keep the result beside its code
 	$(PY) -m tools.verify --jobs '$(JOBS)'
@@ -71,26 +72,35 @@ pictures: $(VENV)/.dev ## make the pictures of the docs from the running stack
 install: $(VENV)/.runtime ## only install
 
 lock: $(VENV)/.dev ## resolve requirements*.txt anew from pyproject.toml
-	$(VENV)/bin/uv pip compile $(LOCK) -o requirements.txt pyproject.toml
-	$(VENV)/bin/uv pip compile $(LOCK) -o requirements-dev.txt --extra dev -c requirements.txt pyproject.toml
-LOCK := --quiet --universal --python-version 3.11 --upgrade --no-emit-index-url --custom-compile-command 'make lock'
+	$(COMPILE) $(LOCK) -o requirements.txt
+	$(COMPILE) $(LOCK) -o requirements-local.txt --extra local -c requirements.txt
+	$(COMPILE) $(LOCK) -o requirements-dev.txt --extra local --extra dev -c requirements-local.txt
+	$(COMPILE) $(MWAA) --upgrade -o requirements-mwaa.txt
+COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --no-emit-index-url --custom-compile-command 'make lock'
+LOCK := --universal --python-version 3.11 --upgrade
+# Amazon MWAA: its Python, its forced pins, and its default constraints; see mwaa/README.md. No comments on where a
+# version comes from: on MWAA a line with "-c" in it, even in a comment, switches its default constraints off.
+MWAA := --python-version 3.12 --python-platform x86_64-manylinux_2_34 \
+  -c mwaa/mwaa_essential_constraints.txt -c mwaa/airflow_constraints.txt --no-annotate
 
 distclean: ## delete the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.runtime: requirements.txt | $(PY)
-	@$(call install,requirements.txt)
+$(VENV)/.runtime: requirements-local.txt | $(PY)
+	@$(call install,requirements-local.txt)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt | $(PY)
 	@$(call install,requirements-dev.txt)
 	@touch $@ $(VENV)/.runtime
 
+FITS := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+
 # uv takes seconds where pip takes a minute; pip is the way where uv finds no index.
 define install
-$(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-  echo "$(VENV) is not made with Python 3.11. Delete it (make distclean) and try again."; exit 1; }; \
+$(PY) -c '$(FITS)' || { \
+  echo "$(VENV) is not made with Python 3.11 or 3.12. Delete it (make distclean) and try again."; exit 1; }; \
 echo "Installing $(1)"; \
 $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
 $(PY) -m pip install --quiet --disable-pip-version-check '$(UV)' && \
@@ -100,15 +110,15 @@ $(if $(INDEX),UV_DEFAULT_INDEX='$(INDEX)') $(VENV)/bin/uv pip install --quiet --
 endef
 
 $(PY):
-	@for python in $(PYTHON) python3.11 python3 python; do \
-	  if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+	@for python in $(PYTHON) python3.11 python3.12 python3 python; do \
+	  if "$$python" -c '$(FITS)' 2>/dev/null; then \
 	    echo "Creating $(VENV) with $$("$$python" --version)"; \
 	    "$$python" -m venv '$(VENV)' && exit 0; \
-	    echo "$$python cannot make a virtual environment. On Debian and Ubuntu: apt install python3.11-venv"; exit 1; \
+	    echo "$$python cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; \
 	  fi; \
 	done; \
 	version=$$(python3 --version 2>/dev/null); \
-	echo "BQX ML needs Python 3.11; here is $${version:-no Python at all}."; \
+	echo "BQX ML needs Python 3.11 or 3.12; here is $${version:-no Python at all}."; \
 	echo "Install it (Debian 12: apt install python3.11 python3.11-venv; macOS: brew install python@3.11;"; \
 	echo "anywhere: uv python install 3.11), or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; \
 	exit 1

@@ -36,9 +36,9 @@ from include.dataset.examine import examine_pair
 from include.dataset.export import parquet_bytes
 from include.dataset.frame import Frame, plan_frame
 from include.dataset.select import choose
-from include.dataset.store import ObjectStore
 from include.market.synthetic import write_market
 from include.names import to_minute
+from include.objects import ObjectStore
 from include.pairs import PAIRS
 from include.settings import FAMILIES
 from local.postgres import Postgres

@@ -29,6 +29,7 @@ from include.pairs import PAIRS
 from include.storage.connection import connect
 from local.legacy import FAMILIES, build_legacy
 from local.postgres import Postgres
+from tests.reports import in_folder
 
 FIRST = Month(2024, 7)
 REG_EXTRA_MONTHS = 4  # regressions were kept for 16 months, everything else for 12
@@ -97,7 +98,7 @@ class Run:
 
     def carry_out(self) -> list[dict[str, Any]]:
         """What the tasks that rename returned."""
-        made = self.task("plan", steps.plan, reports=str(self._folder), run_label="bench")
+        made = self.task("plan", steps.plan, reports=in_folder(self._folder), run_label="bench")
         self.task("prepare", steps.prepare, made["hash"], parallel=self._parallel)
         self.per_pair("count", steps.count, made["hash"])
         with Reader(self._url, [table(family, pair) for pair in PAIRS for family in FAMILIES]) as reader:

@@ -35,8 +35,10 @@ from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.market.synthetic import write_market
 from include.names import Month, to_minute
+from include.objects import FolderStore
 from include.pairs import PAIRS, USD_MAJORS
-from include.quality.stage import build_stage
+from include.quality.steps import build_stage
+from include.reports import Reports
 from include.settings import FAMILIES, LAST_STAGE, SHARING_STAGE, STAGES
 from include.storage.connection import Connection, connect, qualified
 from include.storage.copying import encode
@@ -143,9 +145,9 @@ def last_stage(url: str, pair: str, months: Sequence[str], options: dict[str, An
     build_stage(url, pair, LAST_STAGE.families, months, **options)
 
 
-def run_pool(url: str, pairs: Sequence[str], months: Sequence[str], workers: int, reports: str) -> None:
+def run_pool(url: str, pairs: Sequence[str], months: Sequence[str], workers: int, reports: Path) -> None:
     """What the tasks of `bqx_features` call, in their order, with nothing around it."""
-    options: dict[str, Any] = {"reports": reports, "run_label": "pool", "rebuild": True}
+    options: dict[str, Any] = {"reports": Reports(FolderStore(reports)), "run_label": "pool", "rebuild": True}
     with forked(workers) as pool:
 
         def submit(sharing: bool) -> list[Future[Any]]:
@@ -165,7 +167,7 @@ def time_pool(url: str, pairs: Sequence[str], months: Sequence[str], workers: in
     for module in IMPORTED_LATE:
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as reports:
-        wall = seconds(lambda: run_pool(url, pairs, months, workers, reports))
+        wall = seconds(lambda: run_pool(url, pairs, months, workers, Path(reports)))
     what = f"{len(pairs)} pairs, {len(months) or 'all'} months"
     print(f"\nAll stages and their gates, {what}, in {workers} bare processes: {wall:.1f} s")
     return wall

@@ -22,27 +22,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Asset, Param, chain, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Asset, chain, dag
 from bqx.connections import database_url
-from bqx.objects import object_store
-from bqx.reports import reports_folder
-from bqx.retries import no_retry_for
+from bqx.objects import object_store, reports
 from bqx.running import run_id
+from bqx.wiring import dag_arguments, per_pair, step
 
 from include import settings
 from include.pairs import PAIRS
 
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.DATASET_PARAMS | {"dry_run": settings.DRY_RUN}
-PER_PAIR: dict[str, Any] = {"map_index_template": "{{ pair }}", "pool": settings.BUILD_POOL}
 
 
-def show(pair: str) -> None:
-    """Name the present mapped task after its pair."""
-    get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
-
-
-@task
+@step()
 def plan(params: dict[str, Any]) -> dict[str, Any]:
     """Decide what the data set is to be."""
     from include.dataset import steps
@@ -50,24 +42,23 @@ def plan(params: dict[str, Any]) -> dict[str, Any]:
     return steps.plan(database_url(settings.CONNECTION), params["pairs"], run_id(), params)
 
 
-@task
+@step()
 def select(frame: dict[str, Any], params: dict[str, Any]) -> list[str]:
     """The pairs to work on; none in a dry run."""
-    if params["dry_run"]:
-        raise AirflowSkipException("Dry run: the plan is all.")
-    return frame["pairs"]
+    from include.dataset import steps
+
+    return steps.select(frame, dry_run=params["dry_run"])
 
 
-@task(**PER_PAIR)
+@per_pair()
 def examine(pair: str, frame: dict[str, Any]) -> dict[str, Any]:
     """Check, profile and rank all columns of one pair."""
     from include.dataset import steps
 
-    show(pair)
     return steps.examine(database_url(settings.CONNECTION), object_store(), frame, pair)
 
 
-@task
+@step()
 def choose(frame: dict[str, Any]) -> dict[str, Any]:
     """Choose one list of columns for all pairs."""
     from include.dataset import steps
@@ -75,30 +66,28 @@ def choose(frame: dict[str, Any]) -> dict[str, Any]:
     return steps.choose(object_store(), frame)
 
 
-@task(**PER_PAIR)
+@per_pair()
 def export(pair: str, frame: dict[str, Any]) -> dict[str, Any]:
     """Write the files of one pair."""
     from include.dataset import steps
 
-    show(pair)
     return steps.export(database_url(settings.CONNECTION), object_store(), frame, pair)
 
 
-@task(outlets=[Asset("x-bqx://datasets")])
+@step(outlets=[Asset("x-bqx://datasets")])
 def publish(frame: dict[str, Any]) -> dict[str, Any]:
     """Write report and manifest: from then on the data set is there."""
     from include.dataset import steps
 
-    url, reports = database_url(settings.CONNECTION), reports_folder(settings.REPORTS_VARIABLE)
-    return steps.publish(url, object_store(), frame, reports)
+    return steps.publish(database_url(settings.CONNECTION), object_store(), frame, reports())
 
 
-@task
+@step()
 def clean_up(params: dict[str, Any]) -> dict[str, Any]:
     """Remove old data sets and what killed exports left behind."""
     from include.dataset import steps
 
-    return steps.clean_up(object_store(), reports_folder(settings.REPORTS_VARIABLE), params["keep_datasets"])
+    return steps.clean_up(object_store(), reports(), params["keep_datasets"])
 
 
 @dag(
@@ -106,10 +95,8 @@ def clean_up(params: dict[str, Any]) -> dict[str, Any]:
     dag_display_name="BQX 2.3 · training sets",
     doc_md=__doc__,
     schedule=None,
-    max_active_runs=1,
-    params={name: Param(**schema) for name, schema in PARAMS.items()},
-    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
     tags=["bqx", "phase-2", "dataset"],
+    **dag_arguments(PARAMS),
 )
 def bqx_dataset() -> None:
     """Plan, examine, choose, export, publish."""

@@ -25,12 +25,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Asset, Param, chain, dag, get_current_context, task, task_group
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Asset, chain, dag, task_group
 from bqx.connections import database_url
-from bqx.notifier import watched
-from bqx.reports import reports_folder
+from bqx.objects import reports
 from bqx.running import failed_in_group, run_id
+from bqx.wiring import dag_arguments, per_pair, step
 
 from include import settings
 from include.pairs import PAIRS
@@ -38,33 +37,33 @@ from include.pairs import PAIRS
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.FEATURE_PARAMS | {"dry_run": settings.DRY_RUN}
 
 
+@step()
+def select(params: dict[str, Any]) -> list[str]:
+    """The pairs this run works on."""
+    return params["pairs"]
+
+
+@step(pool=settings.BUILD_POOL, outlets=[Asset("x-bqx://tables/correlation_shared")])
+def shared(params: dict[str, Any]) -> dict[str, Any]:
+    """Compute what the correlation families of all pairs read."""
+    from include.quality import steps
+
+    return steps.build_shared(database_url(settings.CONNECTION), params)
+
+
 def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
     """The task group of a stage for one pair."""
 
-    @task(
-        map_index_template="{{ pair }}",
-        pool=settings.BUILD_POOL,
-        outlets=[Asset(f"x-bqx://tables/{family}") for family in stage.families],
-        **operator,
-    )
+    @per_pair(outlets=[Asset(f"x-bqx://tables/{family}") for family in stage.families], **operator)
     def build(pair: str, params: dict[str, Any]) -> dict[str, Any]:
         """Build the families of this stage for one pair, then check what was written."""
-        from include.build.coverage import gaps_of
-        from include.quality.stage import build_stage
+        from include.quality import steps
 
-        get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
-        url, months = database_url(settings.CONNECTION), params["months"] or ()
-        families = stage.wanted(params["families"])
-        if not families:
-            raise AirflowSkipException("None of this stage's families was asked for.")
-        before = [family for family in stage.after if family in params["families"]]
-        if before and not params["dry_run"]:
-            failed = failed_in_group("pairs", params["pairs"]).get(pair)
-            if faults := failed or gaps_of(url, pair, before, months):
-                raise AirflowSkipException(f"Left out, its other stages are not right: {' '.join(faults)}")
-        options = {name: params[name] for name in ("rebuild", "dry_run")}
-        kept = {"reports": reports_folder(settings.REPORTS_VARIABLE), "run_label": run_id()}
-        return build_stage(url, pair, families, months, **options, **kept)
+        return steps.build(
+            database_url(settings.CONNECTION), stage, pair, params,
+            failed=lambda: failed_in_group("pairs", params["pairs"]),
+            reports=reports(), run_label=run_id(),
+        )  # fmt: skip
 
     @task_group(group_id=stage.group, tooltip=stage.title)
     def group(pair: str) -> None:
@@ -73,78 +72,61 @@ def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
     return group(pair)
 
 
+@task_group(group_id="pairs")
+def pairs_group(pair: str, shared_done: Any) -> None:
+    """All stages of a pair but the last, side by side; those that read what is shared wait for it."""
+    groups = {stage.group: stage_group(stage, pair, trigger_rule="none_failed") for stage in settings.STAGES}
+    shared_done >> groups[settings.SHARING_STAGE]
+    base = groups.pop(settings.BASE_STAGE)
+    chain(list(groups.values()), base)
+
+
+@task_group(group_id="last")
+def last_group(pair: str) -> None:
+    """The stage that begins when every pair's other stages have ended."""
+    stage_group(settings.LAST_STAGE, pair, trigger_rule="all_done")
+
+
+@step(trigger_rule="all_done")
+def coverage(
+    pairs: list[str], shared_result: dict[str, Any] | None, params: dict[str, Any]
+) -> dict[str, Any]:
+    """Compare the keys of all families of each pair; fail naming the pairs that lack some."""
+    from include.quality import steps
+
+    failed = failed_in_group("pairs", pairs) | failed_in_group("last", pairs)
+    return steps.coverage(
+        database_url(settings.CONNECTION), pairs, params, shared=shared_result, failed=failed
+    )
+
+
+@step(trigger_rule="all_done")
+def clean_up(params: dict[str, Any]) -> dict[str, Any]:
+    """Remove reports of old runs and leftovers of killed builds; say which."""
+    from include.quality import retention
+
+    url = database_url(settings.CONNECTION)
+    return retention.clean_up(url, reports(), params["keep_runs"], dry_run=params["dry_run"])
+
+
 @dag(
     dag_id="bqx_features",
     dag_display_name="BQX 2 · build features",
     doc_md=__doc__,
     schedule=None,
-    max_active_runs=1,
-    params={name: Param(**schema) for name, schema in PARAMS.items()},
     tags=["bqx", "phase-1.6", "phase-2", "features"],
-    **watched(settings.DEFAULT_ARGS, settings.FINAL_ERRORS),
+    **dag_arguments(PARAMS, events=True),
 )
 def bqx_features() -> None:
     """Build the stored feature families of every pair."""
-
-    @task
-    def select(params: dict[str, Any]) -> list[str]:
-        """The pairs this run works on."""
-        return params["pairs"]
-
-    @task(
-        pool=settings.BUILD_POOL,
-        outlets=[Asset("x-bqx://tables/correlation_shared")],
-    )
-    def shared(params: dict[str, Any]) -> dict[str, Any]:
-        """Compute what the correlation families of all pairs read."""
-        from include.build.shared import build_shared
-
-        if not settings.needs_shared(params["families"]):
-            raise AirflowSkipException("No correlation family was asked for.")
-        options = {name: params[name] for name in ("rebuild", "dry_run")}
-        return build_shared(database_url(settings.CONNECTION), params["months"] or (), **options)
-
-    shared_done = shared()
-
-    @task_group(group_id="pairs")
-    def pairs_group(pair: str) -> None:
-        groups = {
-            stage.group: stage_group(stage, pair, trigger_rule="none_failed") for stage in settings.STAGES
-        }
-        shared_done >> groups[settings.SHARING_STAGE]
-        base = groups.pop(settings.BASE_STAGE)
-        chain(list(groups.values()), base)
-
-    @task_group(group_id="last")
-    def last_group(pair: str) -> None:
-        stage_group(settings.LAST_STAGE, pair, trigger_rule="all_done")
-
-    @task(trigger_rule="all_done")
-    def coverage(
-        pairs: list[str], shared_result: dict[str, Any] | None, params: dict[str, Any]
-    ) -> dict[str, int]:
-        """Compare the keys of all families of each pair; fail naming the pairs that lack some."""
-        from include.build.coverage import check_coverage
-
-        url, months = database_url(settings.CONNECTION), params["months"] or ()
-        known = {
-            "left_out": (shared_result or {}).get("left_out", {}),
-            "failed": failed_in_group("pairs", pairs) | failed_in_group("last", pairs),
-        }
-        return {} if params["dry_run"] else check_coverage(url, pairs, params["families"], months, **known)
-
-    @task(trigger_rule="all_done")
-    def clean_up(params: dict[str, Any]) -> dict[str, Any]:
-        """Remove reports of old runs and leftovers of killed builds; say which."""
-        from include.quality.retention import clean_up
-
-        url, reports = database_url(settings.CONNECTION), reports_folder(settings.REPORTS_VARIABLE)
-        return clean_up(url, reports, params["keep_runs"], dry_run=params["dry_run"])
-
-    pairs = select()
+    pairs, shared_done = select(), shared()
     chain(pairs, shared_done)
     last = last_group.expand(pair=pairs)
-    chain(pairs_group.expand(pair=pairs), last, [coverage(pairs, shared_done), clean_up()])
+    chain(
+        pairs_group.partial(shared_done=shared_done).expand(pair=pairs),
+        last,
+        [coverage(pairs, shared_done), clean_up()],
+    )
 
 
 bqx_features()

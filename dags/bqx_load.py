@@ -1,7 +1,7 @@
 """### Load minute bars
 
-Reads bar files (Parquet, HistData, MetaTrader, Dukascopy), or registers the bars that are already in
-the database, and writes what everything else starts from.
+Reads bar files (Parquet, HistData, MetaTrader, Dukascopy) from a folder or from S3, or registers the bars
+that are already in the database, and writes what everything else starts from.
 
 1. **prepare** opens and checks *every* file before anything is written: a bad one fails the run with
    its name, its row and the remedy, and the database stays as it was. Then it stores the baseline of
@@ -11,16 +11,17 @@ the database, and writes what everything else starts from.
 
 Example configuration:
 
-    {"source": "/data/bars", "pairs": ["eurusd", "gbpusd"], "price_side": "bid", "crosses": "derive"}
+    {"source": "s3://my-bucket/bars", "pairs": ["eurusd", "gbpusd"], "price_side": "bid", "crosses": "derive"}
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Asset, Param, dag, get_current_context, task, task_group
+from airflow.sdk import Asset, dag, task_group
 from bqx.connections import database_url
-from bqx.retries import no_retry_for
+from bqx.objects import place_of
+from bqx.wiring import dag_arguments, per_pair, step
 
 from include import settings
 from include.pairs import PAIRS
@@ -28,45 +29,48 @@ from include.pairs import PAIRS
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.LOAD_PARAMS | {"dry_run": settings.DRY_RUN}
 
 
+@step()
+def prepare(params: dict[str, Any]) -> dict[str, Any]:
+    """Check all sources, store baselines and watermark."""
+    from include.market import load
+
+    return load.prepare(
+        database_url(settings.CONNECTION),
+        load.LoadRequest.of(params),
+        place=place_of(params["source"]),
+        dry_run=params["dry_run"],
+    )
+
+
+@step()
+def pairs_to_write(prepared: dict[str, Any]) -> list[str]:
+    """The pairs the source can give; none in a dry run."""
+    return prepared["pairs_to_write"]
+
+
+@per_pair(outlets=[Asset("x-bqx://tables/m1"), Asset("x-bqx://tables/bqx")])
+def write(pair: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Write the bars of one pair and build its BQX series."""
+    from include.market import load
+
+    return load.load_pair(
+        database_url(settings.CONNECTION),
+        load.LoadRequest.of(params),
+        pair,
+        place=place_of(params["source"]),
+    )
+
+
 @dag(
     dag_id="bqx_load",
     dag_display_name="BQX 1 · load bars",
     doc_md=__doc__,
     schedule=None,
-    max_active_runs=1,
-    params={name: Param(**schema) for name, schema in PARAMS.items()},
-    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
     tags=["bqx", "phase-1", "market-data"],
+    **dag_arguments(PARAMS),
 )
 def bqx_load() -> None:
     """Check every source, then write bars and BQX of each pair."""
-
-    @task
-    def prepare(params: dict[str, Any]) -> dict[str, Any]:
-        """Check all sources, store baselines and watermark."""
-        from include.market.load import prepare
-        from include.market.request import LoadRequest
-
-        url = database_url(settings.CONNECTION)
-        return prepare(url, LoadRequest.of(params), dry_run=params["dry_run"])
-
-    @task
-    def pairs_to_write(prepared: dict[str, Any], params: dict[str, Any]) -> list[str]:
-        """The pairs the source can give; none in a dry run."""
-        return [] if params["dry_run"] else prepared["pairs"]
-
-    @task(
-        map_index_template="{{ pair }}",
-        pool=settings.BUILD_POOL,
-        outlets=[Asset("x-bqx://tables/m1"), Asset("bqx://tables/bqx")],
-    )
-    def write(pair: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Write the bars of one pair and build its BQX series."""
-        from include.market.load import load_pair
-        from include.market.request import LoadRequest
-
-        get_current_context()["pair"] = pair  # type: ignore[typeddict-unknown-key]
-        return load_pair(database_url(settings.CONNECTION), LoadRequest.of(params), pair)
 
     @task_group(group_id="pairs")
     def pairs_group(pair: str) -> None:

@@ -22,14 +22,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Param, chain, dag, get_current_context, task, task_group
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import chain, dag, get_current_context, task_group
 from bqx.approval import approval
 from bqx.connections import database_url
-from bqx.notifier import watched
+from bqx.objects import reports
 from bqx.rds import ensure_snapshot, rds_of
-from bqx.reports import reports_folder
 from bqx.running import run_id
+from bqx.wiring import dag_arguments, per_pair, step
 
 from include import settings
 from include.pairs import PAIRS
@@ -37,80 +36,70 @@ from include.pairs import PAIRS
 DRY_RUN = settings.DRY_RUN | {"default": True, "description": "Only show the plan."}
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.MIGRATE_PARAMS | {"dry_run": DRY_RUN}
 PAGE = "{{ ti.xcom_pull('plan')['page'] }}\n{{ ti.xcom_pull('prepare', key='page') }}"
-PER_PAIR: dict[str, Any] = {"map_index_template": "{{ pair }}", "pool": settings.BUILD_POOL}
 
 
-def parts(pair: str = "") -> tuple[str, Any]:
-    """Database and request of the present run; shows the pair on a mapped task."""
+def parts() -> tuple[str, Any]:
+    """Database and request of the present run."""
     from include.migration.steps import Request
 
-    context = get_current_context()
-    context["pair"] = pair  # type: ignore[typeddict-unknown-key]
-    return database_url(settings.CONNECTION), Request.of(context["params"])
+    return database_url(settings.CONNECTION), Request.of(get_current_context()["params"])
 
 
-def kept() -> dict[str, str]:
-    """Folder and name of the pages of the present run."""
-    return {"reports": reports_folder(settings.REPORTS_VARIABLE), "run_label": run_id()}
-
-
-@task
+@step()
 def plan() -> dict[str, Any]:
     """Say what would be done; reads the catalog only."""
     from include.migration import steps
 
-    return steps.plan(*parts(), **kept())
+    return steps.plan(*parts(), reports=reports(), run_label=run_id())
 
 
-@task
+@step()
 def prepare(made: dict[str, Any], params: dict[str, Any]) -> list[str]:
     """Look for whatever stands against it; the pairs to work on. Skips the rest in a dry run."""
     from include.migration import steps
 
-    if params["dry_run"] or not made["pairs"]:
-        raise AirflowSkipException("Dry run: see the plan." if made["pairs"] else "Nothing to do.")
-    found = steps.prepare(*parts(), made["hash"], parallel=settings.PARALLEL)
+    found = steps.prepare(*parts(), made, parallel=settings.PARALLEL, dry_run=params["dry_run"])
     get_current_context()["ti"].xcom_push("page", found["page"])
-    return made["pairs"]
+    return found["pairs"]
 
 
-@task(**PER_PAIR)
+@per_pair()
 def count(pair: str, made: dict[str, Any]) -> dict[str, Any]:
     """Count and fingerprint every partition of a pair."""
     from include.migration import steps
 
-    return steps.count(*parts(pair), made["hash"], pair)
+    return steps.count(*parts(), made["hash"], pair)
 
 
-@task
+@step()
 def snapshot() -> str | None:
     """Save a database on RDS as a whole; elsewhere that is up to its owner."""
     database = rds_of(settings.CONNECTION)
     return ensure_snapshot(database, f"bqx-before-{run_id()}") if database else None
 
 
-@task(**PER_PAIR)
+@per_pair()
 def apply(pair: str, made: dict[str, Any]) -> dict[str, Any]:
     """Rename for one pair, one transaction per family."""
     from include.migration import steps
 
-    return steps.apply(*parts(pair), made["hash"], pair)
+    return steps.apply(*parts(), made["hash"], pair)
 
 
-@task(**PER_PAIR)
+@per_pair()
 def check(pair: str) -> dict[str, Any]:
     """Compare a pair with what was counted before."""
     from include.migration import steps
 
-    return steps.check(*parts(pair), pair)
+    return steps.check(*parts(), pair)
 
 
-@task
+@step()
 def publish(made: dict[str, Any]) -> dict[str, Any]:
     """Write manifest, counts before and after, and the documentation of the tables."""
     from include.migration import steps
 
-    return steps.publish(*parts(), made["hash"], **kept())
+    return steps.publish(*parts(), made["hash"], reports=reports(), run_label=run_id())
 
 
 @dag(
@@ -118,10 +107,8 @@ def publish(made: dict[str, Any]) -> dict[str, Any]:
     dag_display_name="BQX 1.6.9 · rename legacy tables",
     doc_md=__doc__,
     schedule=None,
-    max_active_runs=1,
-    params={name: Param(**schema) for name, schema in PARAMS.items()},
     tags=["bqx", "phase-1.6", "migration"],
-    **watched(settings.DEFAULT_ARGS, settings.FINAL_ERRORS),
+    **dag_arguments(PARAMS, events=True),
 )
 def bqx_migrate() -> None:
     """Plan, ask, rename, verify."""

@@ -14,7 +14,8 @@ Example configuration:
 from __future__ import annotations
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import Param, chain, dag
+from airflow.sdk import chain, dag
+from bqx.wiring import dag_arguments
 
 from include import settings
 from include.pairs import PAIRS
@@ -41,11 +42,9 @@ PARAMS = {
     dag_display_name="BQX 0 · pipeline",
     doc_md=__doc__,
     schedule=None,
-    max_active_runs=1,
-    params={name: Param(**schema) for name, schema in PARAMS.items()},
-    default_args=settings.DEFAULT_ARGS | {"retries": 0},
     render_template_as_native_obj=True,
     tags=["bqx", "pipeline"],
+    **dag_arguments(PARAMS),
 )
 def bqx_pipeline() -> None:
     """Run every phase in order."""
@@ -58,6 +57,7 @@ def bqx_pipeline() -> None:
                 wait_for_completion=phase != "plan",
                 deferrable=phase != "plan",
                 poke_interval=2,
+                retries=0,  # the DAG that it waits for has tried its tasks again already
             )
             for phase, (dag_id, params) in PHASES.items()
         )

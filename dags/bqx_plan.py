@@ -1,12 +1,12 @@
-"""### Bring the AirTable plan up to date
+"""### Bring the Airtable plan up to date
 
-Compares the plan that is wanted (`include/plan/desired`) with what AirTable holds, and closes the gaps.
+Compares the plan that is wanted (`include/plan/desired`) with what Airtable holds, and closes the gaps.
 Nothing is ever deleted, and what people wrote outside the managed fields stays as it is.
 
 1. **preflight** checks token, base, tables, fields and options. **read** reads every page.
 2. **analyse** lists what is missing, outdated, twice, orphaned, extra or in the way, as a report to forward.
    With `dry_run`, the default, that is all.
-3. **approval** shows what would change and waits. A refusal leaves AirTable as it is.
+3. **approval** shows what would change and waits. A refusal leaves Airtable as it is.
 4. **apply** writes in batches of ten, phases first, and reads every batch back.
 5. **verify** reads everything again: a second run must have nothing to do. **report** says before and after.
 
@@ -23,25 +23,23 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import Param, chain, dag, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import chain, dag
 from bqx.airtable import airtable_base
 from bqx.approval import approval
 from bqx.connections import database_url
-from bqx.objects import object_store
-from bqx.reports import reports_folder
-from bqx.retries import no_retry_for
+from bqx.objects import object_store, reports
 from bqx.running import run_id
+from bqx.wiring import dag_arguments, step
 
 from include import settings
 
 
 def base() -> Any:
-    """The AirTable base, under the limit that all processes share."""
+    """The Airtable base, under the limit that all processes share."""
     return airtable_base(settings.AIRTABLE_CONNECTION, database_url(settings.CONNECTION))
 
 
-@task
+@step()
 def preflight() -> dict[str, Any]:
     """Check token, base, tables, fields and options."""
     from include.plan import steps
@@ -49,7 +47,7 @@ def preflight() -> dict[str, Any]:
     return steps.preflight(base())
 
 
-@task
+@step()
 def read() -> str:
     """Read every page."""
     from include.plan import steps
@@ -57,33 +55,23 @@ def read() -> str:
     return steps.read(base(), object_store(settings.PLAN_FOLDER), run_id())
 
 
-@task
+@step()
 def analyse() -> dict[str, Any]:
     """List the gaps and what closes them."""
     from include.plan import steps
 
-    return steps.analyse(
-        object_store(settings.PLAN_FOLDER), run_id(), reports_folder(settings.REPORTS_VARIABLE)
-    )
+    return steps.analyse(object_store(settings.PLAN_FOLDER), run_id(), reports())
 
 
-@task
+@step()
 def decide(found: dict[str, Any], params: dict[str, Any]) -> None:
     """Skip the rest in a dry run, and if there is nothing to write; refuse a plan that does not add up."""
-    from include.errors import PlanRefused
+    from include.plan import steps
 
-    if found["off"] and not params["dry_run"]:
-        raise PlanRefused(
-            f"The plan does not add up: {', '.join(found['off'])}. {found['report']} says which numbers; "
-            "mend them in include/plan/desired. Nothing was written."
-        )
-    if params["dry_run"] or not found["changes"]:
-        raise AirflowSkipException(
-            "Dry run: see the report." if found["changes"] else "AirTable is up to date."
-        )
+    steps.decide(found, dry_run=params["dry_run"])
 
 
-@task
+@step()
 def apply() -> dict[str, Any]:
     """Write in batches, each read back."""
     from include.plan import steps
@@ -91,7 +79,7 @@ def apply() -> dict[str, Any]:
     return steps.apply(base(), object_store(settings.PLAN_FOLDER), run_id())
 
 
-@task
+@step()
 def verify() -> dict[str, Any]:
     """Read everything again: nothing may be left to write."""
     from include.plan import steps
@@ -99,31 +87,27 @@ def verify() -> dict[str, Any]:
     return steps.verify(base(), object_store(settings.PLAN_FOLDER), run_id())
 
 
-@task(trigger_rule="all_done")
+@step(trigger_rule="all_done")
 def report() -> dict[str, Any]:
     """Say what was and what is, whatever happened in between."""
     from include.plan import steps
 
-    return steps.report(
-        object_store(settings.PLAN_FOLDER), run_id(), reports_folder(settings.REPORTS_VARIABLE)
-    )
+    return steps.report(object_store(settings.PLAN_FOLDER), run_id(), reports())
 
 
 @dag(
     dag_id="bqx_plan",
-    dag_display_name="BQX · AirTable plan",
+    dag_display_name="BQX · Airtable plan",
     doc_md=__doc__,
     schedule=None,
-    max_active_runs=1,
-    params={name: Param(**schema) for name, schema in settings.PLAN_PARAMS.items()},
-    default_args=settings.DEFAULT_ARGS | {"retry_policy": no_retry_for(settings.FINAL_ERRORS)},
     tags=["bqx", "plan", "airtable"],
+    **dag_arguments(settings.PLAN_PARAMS),
 )
 def bqx_plan() -> None:
     """Check, compare, ask, write, verify, report."""
     found = analyse()
     approved = approval(
-        "AirTable plan: {{ ti.xcom_pull('analyse')['changes'] }} changes",
+        "Airtable plan: {{ ti.xcom_pull('analyse')['changes'] }} changes",
         "{{ ti.xcom_pull('analyse')['page'] }}",
         hours=settings.APPROVAL_HOURS,
         fail_on_reject=False,  # the report is written all the same

@@ -10,6 +10,10 @@ class BqxError(Exception):
     """Base of every error this project raises on purpose."""
 
 
+class NothingToDo(BqxError):
+    """There is nothing to do, and that is right: a dry run, or nothing was asked for. The task is skipped."""
+
+
 class BadInput(BqxError):
     """A source of market data was refused before anything was written.
 
@@ -97,4 +101,4 @@ class PlanFailed(BqxError):
 
 
 class AirtableUnavailable(BqxError):
-    """AirTable does not answer, or not in time. What was written stays; the same run goes on from there."""
+    """Airtable does not answer, or not in time. What was written stays; the same run goes on from there."""

@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 CONNECTION = "bqx_postgres"
-REPORTS_VARIABLE = "bqx_reports"  # Airflow Variable: folder in which reports are kept, a folder per run
+REPORTS_VARIABLE = "bqx_reports"  # Airflow Variable: folder of all reports, for a deployment without a bucket
 AWS_CONNECTION = "aws_default"
 AIRTABLE_CONNECTION = "bqx_airtable"
-PLAN_FOLDER = "plan"  # in the bucket: reports of the AirTable plan, and what its tasks leave each other
-BUCKET_VARIABLE = "bqx_bucket"  # Airflow Variable: the S3 bucket of data sets and models
+PLAN_FOLDER = "plan"  # in the bucket: what the tasks of bqx_plan leave each other
+BUCKET_VARIABLE = "bqx_bucket"  # Airflow Variable: the S3 bucket of data sets, models and reports
 BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default
 PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
 
@@ -136,7 +136,7 @@ LOAD_PARAMS: dict[str, dict[str, Any]] = {
         "default": None,
         "type": ["null", "string"],
         "minLength": 1,
-        "title": "Folder of bar files",
+        "title": "Folder of bar files, or s3://bucket/folder",
         "description": "One file per pair. Empty: register the bars that are already in the database.",
     },
     "first_day": {

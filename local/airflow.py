@@ -51,7 +51,6 @@ def settings(
     return _airflow_settings(state, metadata_url, port, root) | {
         "AIRFLOW_HOME": str(state.airflow),
         "AIRFLOW_CONN_BQX_POSTGRES": bqx_url,
-        "AIRFLOW_VAR_BQX_REPORTS": str(state.reports),
         "PYTHONPATH": str(root),
         "GX_ANALYTICS_ENABLED": "false",
         "NUMBA_CACHE_DIR": str(state.numba),

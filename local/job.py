@@ -67,6 +67,7 @@ def _run(options: Options, stack: Stack, console: Console) -> int:
         tasks = [beside.enter_context(task) for task in _tasks_beside(source, options, stack.state)]
         fresh = stack.start(options.port)
         stack.state.write_env(stack.exports())
+        options = options.located(stack.place_of)
         build_legacy(stack.postgres.url(DATABASE), pairs=options.pairs, months=options.legacy_months)
         for task in tasks:
             task.wait()
@@ -91,10 +92,10 @@ def _headline(options: Options) -> str:
     return f"[bold]BQX ML[/]  {options.sizes}\nBars: {bars}, crosses {options.crosses}"
 
 
-def _tasks_beside(source: Path, options: Options, state: State) -> list[Beside]:
+def _tasks_beside(source: Path | str, options: Options, state: State) -> list[Beside]:
     """What has to be made for this run and can be made while Airflow starts."""
     tasks: list[Beside] = []
-    if not source.exists():
+    if isinstance(source, Path) and not source.exists():
         tasks.append(Market(options, state))
     if not any(state.numba.iterdir()):
         tasks.append(Kernels(state))
@@ -122,7 +123,7 @@ def _is_wanted(dag: dict[str, Any]) -> bool:
 
 
 def _sync(airflow: Airflow, alive: Callable[[], None]) -> tuple[str, str]:
-    """Let the AirTable plan hear of everything that happened; how that ended, and where the plan stands."""
+    """Let the Airtable plan hear of everything that happened; how that ended, and where the plan stands."""
     run = airflow.trigger(SYNC, {})
     deadline = time.monotonic() + SYNCING
     while (state := str(airflow.run(SYNC, run)["state"])) in STATES_AT_WORK:

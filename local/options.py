@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from include.errors import BadParameter
 from include.market.crosses import missing
 from include.market.readers import find_files
 from include.names import Month
+from include.objects import ObjectStore, bucket_and_prefix
 from include.pairs import PAIRS
 
 CROSSES = ("none", "derive")
@@ -63,8 +64,10 @@ class Options:
 
     Attributes:
         state: folder for everything the run writes, absolute.
-        data: folder of bar files, or None for the simulated market.
-        pairs: pairs wanted, in the order of `PAIRS`; all that the bars give if none were named.
+        data: folder of bar files, an address ``s3://bucket/folder``, or None for the simulated market.
+        pairs: pairs wanted, in the order of `PAIRS`; all that the bars give if none were named. What a bucket
+            gives is known once the stack is up, see `located`.
+        named: whether the pairs were named.
         first_day: bars before it are not loaded; None takes all.
         end_day: bars from this day on are not loaded; None takes all.
         crosses: "derive" computes pairs without a file from their two dollar legs.
@@ -76,8 +79,9 @@ class Options:
     """
 
     state: Path
-    data: Path | None
+    data: Path | str | None
     pairs: tuple[str, ...]
+    named: bool
     first_day: date | None
     end_day: date | None
     crosses: str
@@ -98,7 +102,7 @@ class Options:
         text = {name: value.strip() for name, value in given.items() if value and value.strip()}
         crosses = _one_of("CROSSES", text.get("crosses", "none"), CROSSES)
         profile = _one_of("PROFILE", text.get("profile", "demo"), tuple(PROFILES))
-        data = _folder(text.get("data"))
+        data = _place(text.get("data"))
         first_day, end_day = _day("FROM", text.get("from")), _day("TO", text.get("to"))
         if data is None:
             first_day, end_day = (
@@ -118,6 +122,7 @@ class Options:
             state=Path(text.get("state", ".local")).expanduser().absolute(),
             data=data,
             pairs=_pairs(text.get("pairs"), _available(data, crosses)),
+            named="pairs" in text,
             first_day=first_day,
             end_day=end_day,
             crosses=crosses,
@@ -130,6 +135,21 @@ class Options:
             port=_number("PORT", text["port"], 1024, 65535) if "port" in text else None,
         )
 
+    def located(self, place: Callable[[str], ObjectStore]) -> Options:
+        """The same request with the pairs that the bucket of its bars gives.
+
+        Args:
+            place: opens an address of S3.
+
+        Raises:
+            BadParameter: a pair that was named is not there.
+            BadInput: no file of a pair is there.
+        """
+        if not isinstance(self.data, str):
+            return self
+        available = _given_by(place(self.data), self.crosses)
+        return replace(self, pairs=_pairs(" ".join(self.pairs) if self.named else None, available))
+
     @property
     def sizes(self) -> str:
         """The sizes of the run, to be shown beside its results."""
@@ -137,8 +157,8 @@ class Options:
         sampled = PROFILES[self.profile].sampled
         return f"profile {self.profile}, {len(self.pairs)} pairs, {days}, {self.workers} workers, {sampled}"
 
-    def conf(self, source: Path) -> dict[str, Any]:
-        """The params of `bqx_pipeline` for bars in a folder."""
+    def conf(self, source: Path | str) -> dict[str, Any]:
+        """The params of `bqx_pipeline` for bars at a place."""
         conf: dict[str, Any] = {
             "source": str(source),
             "pairs": list(self.pairs),
@@ -161,11 +181,14 @@ class Options:
         return folder / f"{self.first_day}_{self.end_day}_{SEED}"
 
 
-def _available(data: Path | None, crosses: str) -> tuple[str, ...]:
-    """Pairs the bars give: all of a simulated market, else those with a file or two dollar legs."""
-    if data is None:
-        return PAIRS
-    files = find_files(data)
+def _available(data: Path | str | None, crosses: str) -> tuple[str, ...]:
+    """Pairs the bars give: all of a simulated market, and so far of a bucket, else those of the folder."""
+    return _given_by(data, crosses) if isinstance(data, Path) else PAIRS
+
+
+def _given_by(place: Path | ObjectStore, crosses: str) -> tuple[str, ...]:
+    """Pairs with a file or two dollar legs."""
+    files = find_files(place)
     derived = missing(files) if crosses == "derive" else ()
     return tuple(pair for pair in PAIRS if pair in files or pair in derived)
 
@@ -188,9 +211,11 @@ def _pairs(text: str | None, available: Sequence[str]) -> tuple[str, ...]:
     return tuple(pair for pair in PAIRS if pair in wanted)
 
 
-def _folder(text: str | None) -> Path | None:
+def _place(text: str | None) -> Path | str | None:
     if text is None:
         return None
+    if bucket_and_prefix(text):
+        return text
     folder = Path(text).expanduser().absolute()
     if not folder.is_dir():
         raise BadParameter(f"DATA={text} is not a folder. It holds one Parquet or CSV file per pair.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from include.reports import FOLDER
 from local.api import Airflow
 from local.options import Options
 from local.progress import Progress, Task, clock
@@ -34,7 +35,7 @@ def summary(
         progress: the last look at the run.
         states: final state by DAG id.
         seconds: how long everything took, start of the stack included.
-        standing: where the AirTable plan stands, a few lines.
+        standing: where the Airtable plan stands, a few lines.
     """
     view = Table("stage", title=options.sizes)
     for heading in ("pairs", "failed", "rows", "seconds"):
@@ -97,10 +98,10 @@ def addresses(console: Console, stack: Stack) -> None:
     where = "" if root == Path(".local").absolute() else f" STATE={root}"
     console.print(
         f"UI        http://127.0.0.1:{stack.port}  (on this machine only, no password)\n"
-        f"Reports   {stack.state.reports}\n"
+        f"Reports   s3://{BUCKET}/{FOLDER}; the log of each task that writes one has its link\n"
         f"Database  source {stack.state.env}; psql $BQX_DATABASE_URL\n"
         f"Objects   s3://{BUCKET} at {address(stack.service_ports['s3'])}; that file also leads boto3 there\n"
-        f"AirTable  {address(stack.service_ports['airtable'])}  (a stand-in; look at the plan there)\n"
+        f"Airtable  {address(stack.service_ports['airtable'])}  (a stand-in; look at the plan there)\n"
         f"Stop      make stop{where}",
         markup=False,
         soft_wrap=True,

@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from include import reports
 from include.errors import BqxError
+from include.objects import ObjectStore, bucket_and_prefix
 from local.airflow import HOST, ROOT
 from local.airtable import server as airtable
 from local.postgres import is_free
@@ -36,6 +38,7 @@ class Service(NamedTuple):
         folder: where its content is kept, in the state folder.
         exports: from the state and its address, the variables by which a client finds it.
         settings: likewise, what Airflow has to know of it.
+        arguments: further ones of its command.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Service(NamedTuple):
     folder: str
     exports: Callable[[State, str], dict[str, str]]
     settings: Callable[[State, str], dict[str, str]]
+    arguments: tuple[str, ...] = ()
 
 
 def _s3_exports(state: State, url: str) -> dict[str, str]:
@@ -96,7 +100,7 @@ def _airtable_settings(state: State, url: str) -> dict[str, str]:
 
 
 SERVICES = (
-    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings),
+    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings, ("--public", f"{reports.FOLDER}/")),
     Service("airtable", "local.airtable", "airtable", _airtable_exports, _airtable_settings),
 )
 
@@ -117,6 +121,30 @@ def settings(state: State, ports: Mapping[str, int]) -> dict[str, str]:
         for service in SERVICES
         for name, value in service.settings(state, address(ports[service.name])).items()
     }
+
+
+def place_of(state: State, ports: Mapping[str, int], named: str) -> ObjectStore:
+    """A place in the stand-in of S3.
+
+    Args:
+        state: of the stack.
+        ports: of its services.
+        named: ``s3://bucket/folder``.
+    """
+    import boto3
+    from botocore.config import Config
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=address(ports["s3"]),
+        aws_access_key_id=s3.KEY_ID,
+        aws_secret_access_key=state.secret("s3", 30),
+        region_name=REGION,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    found = bucket_and_prefix(named)
+    assert found is not None, f"{named} is no address of S3"
+    return ObjectStore(client, *found)
 
 
 def address(port: int) -> str:
@@ -149,7 +177,10 @@ def start(
         keep_last(log)
         with undisturbed():
             process = launch(
-                (sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
+                (
+                    *(sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
+                    *service.arguments,
+                ),
                 log=log,
                 environment=environment,
                 folder=ROOT,

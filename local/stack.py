@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import BqxError
+from include.objects import ObjectStore
 from local import services
 from local.airflow import ROOT, components, environment, settings
 from local.api import Airflow
@@ -144,6 +145,10 @@ class Stack:
             "AIRFLOW_HOME": str(self.state.airflow),
             "AIRFLOW_API_URL": f"http://127.0.0.1:{self.port}",
         } | services.exports(self.state, self.service_ports)
+
+    def place_of(self, address: str) -> ObjectStore:
+        """A place in the stand-in of S3, opened as Airflow opens it."""
+        return services.place_of(self.state, self.service_ports, address)
 
     def _start_services(self) -> None:
         variables = environment({"PYTHONPATH": str(ROOT)}, os.environ)

@@ -75,11 +75,6 @@ class State:
         return self.root / "postgres"
 
     @property
-    def reports(self) -> Path:
-        """Reports of the quality gates, a folder per run."""
-        return self.root / "reports"
-
-    @property
     def run(self) -> Path:
         """What is running: lock and process list."""
         return self.root / "run"
@@ -107,7 +102,7 @@ class State:
             if not os.access(self.root, os.W_OK | os.X_OK) or self.root.stat().st_uid != os.geteuid():
                 raise PermissionError
             (self.root / MARKER).touch()
-            for folder in (self.airflow, self.logs, self.market, self.numba, self.reports, self.run):
+            for folder in (self.airflow, self.logs, self.market, self.numba, self.run):
                 folder.mkdir(exist_ok=True)
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise BqxError(

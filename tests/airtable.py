@@ -1,4 +1,4 @@
-"""The AirTable stand-in for tests: a server in a thread or a process, and pyairtable as its client."""
+"""The Airtable stand-in for tests: a server in a thread or a process, and pyairtable as its client."""
 
 from __future__ import annotations
 

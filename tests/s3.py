@@ -36,9 +36,9 @@ def connect(port: int, key: str = KEY_ID, **settings: Any) -> Any:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Server]:
-    """A server of a folder, while the block runs."""
-    with Server(folder) as server:
+def served(folder: Path, public: tuple[str, ...] = ()) -> Iterator[Server]:
+    """A server of a folder, while the block runs; anybody may read what lies below `public`."""
+    with Server(folder, public=public) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -151,7 +151,7 @@ def training_set(ui: AirflowUI) -> None:
 
 
 def plan(ui: AirflowUI) -> None:
-    """The report of the AirTable plan, and its stages before and after."""
+    """The report of the Airtable plan, and its stages before and after."""
     ui.page.goto(newest(REPORTS.glob("plan/*/plan.html")).as_uri())
     ui.page.wait_for_timeout(500)
     ui.picture(FOLDER / "plan_report.png")
@@ -161,7 +161,7 @@ def plan(ui: AirflowUI) -> None:
 
 
 def stages(ui: AirflowUI, address: str, picture: str) -> None:
-    """Phase 1.6 on the page of the embedded AirTable."""
+    """Phase 1.6 on the page of the embedded Airtable."""
     ui.page.goto(f"{address}/Stages")
     ui.page.get_by_text("1.6.1 - Volume").first.evaluate("cell => cell.scrollIntoView({block: 'start'})")
     ui.page.wait_for_timeout(500)

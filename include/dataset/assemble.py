@@ -17,11 +17,11 @@ from include.dataset.manifest import Part
 from include.dataset.matrix import Matrix, ahead, read_matrix
 from include.dataset.select import Selection
 from include.dataset.split import SETS
-from include.dataset.store import ObjectStore
 from include.dataset.transform import ColumnScale, Scaler
 from include.errors import BadParameter
 from include.features.arrays import Columns, Flags
 from include.names import Month
+from include.objects import ObjectStore
 from include.storage.connection import Connection
 
 __all__ = ["Exported", "export_pair", "features_of"]

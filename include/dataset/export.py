@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.dataset.manifest import NAME, SHORT, Document, Manifest, Part, check_id, part_name
-from include.dataset.store import ObjectStore
 from include.errors import BadParameter, DatasetConflict, MissingInput, QualityError
+from include.objects import ObjectStore
 
 AT_ONCE = 4  # files that are read at once while a data set is finished
 ROW_GROUP = 1 << 16  # rows: a month has at most 44,640, so one file is one group

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from include import pages
 from include.build.code import code_version
 from include.dataset.assemble import Exported, features_of
 from include.dataset.evidence import FEATURES
@@ -19,13 +17,14 @@ from include.dataset.matrix import changed_since_plan
 from include.dataset.profile import PairProfile
 from include.dataset.select import Selection, bucket
 from include.dataset.split import GAP, SETS, Interval
-from include.dataset.store import ObjectStore
 from include.dataset.targets import TARGETS
 from include.dataset.work import Work, arrays_bytes, json_bytes
 from include.errors import MissingInput
 from include.features.arrays import Floats
 from include.features.catalogue import catalogue_hash
 from include.names import to_datetime
+from include.objects import ObjectStore
+from include.reports import INDEX, Reports
 from include.storage.connection import connect
 from include.storage.stage_order import refuse_unmigrated
 
@@ -38,7 +37,7 @@ DOCUMENTS = {
     "profile": "profile.npz",
     "report": "report.html",
 }
-REPORTS = "datasets"  # in the folder of all reports; a folder per data set
+KIND = "datasets"  # of the reports, see `include.reports.KINDS`
 
 
 class Choice(NamedTuple):
@@ -88,7 +87,7 @@ class _Pieces(NamedTuple):
     exported: dict[str, Exported]
 
 
-def publish(url: str, store: ObjectStore, frame: Frame, reports: str) -> dict[str, Any]:
+def publish(url: str, store: ObjectStore, frame: Frame, reports: Reports) -> dict[str, Any]:
     """Write the documents, then the manifest; from then on the data set is there and never changes.
 
     Before that everything it was made from is compared once more with what the run was planned on. Killed at
@@ -99,10 +98,10 @@ def publish(url: str, store: ObjectStore, frame: Frame, reports: str) -> dict[st
         url: libpq connection string.
         store: where the files are.
         frame: what the data set is to be.
-        reports: folder of all reports.
+        reports: where the report goes.
 
     Returns:
-        dataset_id, content_hash, rows, files, selected, the path of the report, and a summary for people.
+        dataset_id, content_hash, rows, files, selected, the link of the report, and a summary for people.
 
     Raises:
         MissingInput: a piece is not there; pair and step are named.
@@ -110,7 +109,7 @@ def publish(url: str, store: ObjectStore, frame: Frame, reports: str) -> dict[st
         MigrationDue: a pair has to be migrated (again) first; nothing was published.
         DatasetConflict: a data set of this id is there and has other content.
     """
-    work, folder = Work(store, frame), Path(reports) / REPORTS / frame.dataset_id
+    work = Work(store, frame)
     written = _written(store, frame)
     if written is not None and written.extra.get("frame") == frame.fingerprint:
         manifest = written  # an earlier try published it
@@ -118,7 +117,7 @@ def publish(url: str, store: ObjectStore, frame: Frame, reports: str) -> dict[st
         pieces = _collect(work)
         manifest = _manifest(frame, pieces, _unchanged_inputs(url, frame))
         if written is None:
-            documents = _documents(frame, pieces, manifest, folder)
+            documents = _documents(frame, pieces, manifest, reports)
             manifest = replace(
                 manifest,
                 documents={
@@ -128,7 +127,7 @@ def publish(url: str, store: ObjectStore, frame: Frame, reports: str) -> dict[st
             )
         finish(store, manifest)
         manifest = open_manifest(store, frame.dataset_id)
-    report = _keep_report(store, manifest, folder)
+    report = _keep_report(store, manifest, reports)
     work.clear()
     return {
         "dataset_id": manifest.dataset_id,
@@ -221,20 +220,19 @@ def _range(part: Interval) -> dict[str, Any]:
     return {"from": to_datetime(part.start).isoformat(), "to": to_datetime(part.end).isoformat()}
 
 
-def _documents(frame: Frame, pieces: _Pieces, manifest: Manifest, folder: Path) -> dict[str, bytes]:
-    """What lies beside the manifest, by the names of `DOCUMENTS`."""
-    from include.dataset.report import write_report  # draws: nobody else needs to load matplotlib
+def _documents(frame: Frame, pieces: _Pieces, manifest: Manifest, reports: Reports) -> dict[str, bytes]:
+    """What lies beside the manifest, by the names of `DOCUMENTS`; the pictures go to the reports."""
+    from include.dataset import report  # draws: nobody else needs to load matplotlib
 
     choice = pieces.choice
-    page = write_report(
-        folder, frame, pieces.profiles, choice.selection, choice.rho, choice.stability, manifest
-    )
+    files = report.draw(frame, pieces.profiles, choice.selection, choice.rho, choice.stability, manifest)
+    reports.write(KIND, frame.dataset_id, files)
     return {
         "selection": json_bytes(choice.to_dict()),
         "scalers": json_bytes({pair: one.scaler.to_dict() for pair, one in pieces.exported.items()}),
         "features": json_bytes(_features(choice.selection, manifest.columns_selected)),
         "profile": arrays_bytes(_profile_arrays(pieces.profiles)),
-        "report": page.read_bytes(),
+        "report": files[INDEX],
     }
 
 
@@ -262,10 +260,9 @@ def _profile_arrays(profiles: Sequence[PairProfile]) -> dict[str, Any]:
     return {f"{each.pair}/{name}": values for each in bare for name, values in each.arrays().items()}
 
 
-def _keep_report(store: ObjectStore, manifest: Manifest, folder: Path) -> str:
-    """Make the local page that of the bucket: another worker, or an earlier run, may have drawn it."""
-    page = folder / "index.html"
+def _keep_report(store: ObjectStore, manifest: Manifest, reports: Reports) -> str:
+    """Make the report that of the data set: an earlier try may have drawn it; returns its link."""
     body = read_document(store, manifest, "report")
-    if not (page.is_file() and page.read_bytes() == body):
-        pages.write(page, body)
-    return str(page)
+    if reports.read(KIND, manifest.dataset_id, INDEX) != body:
+        reports.write(KIND, manifest.dataset_id, {INDEX: body})
+    return reports.link(KIND, manifest.dataset_id, INDEX)

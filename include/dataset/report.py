@@ -21,12 +21,12 @@ from include.dataset.split import EMBARGO, PURGE, SETS, Interval
 from include.dataset.targets import HORIZONS
 from include.errors import BadParameter
 from include.features.arrays import Floats
+from include.reports import INDEX
 
-__all__ = ["GENERATOR", "write_report"]
+__all__ = ["GENERATOR", "draw"]
 
 GENERATOR = "bqx data set report"
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-PAGE = "index.html"
 LISTED = 15  # columns with most NULL, and closest couples of columns
 ODD = 0.15  # by how much a target's spread may differ from that of no skill without a note
 NONE = "\N{EN DASH}"  # for a number that is not defined
@@ -68,21 +68,19 @@ class ColumnRow(NamedTuple):
     shifts: tuple[tuple[str, str], ...]  # of validation and test: the number and its class of style
 
 
-def write_report(
-    folder: Path,
+def draw(
     frame: Frame,
     profiles: Sequence[PairProfile],
     selection: Selection,
     rho: Floats,
     stability: float | None,
     manifest: Manifest,
-) -> Path:
-    """Write the page, and every figure as a picture, so that a reader never sees half of a file.
+) -> dict[str, bytes]:
+    """Draw the page, and every figure as a picture.
 
     The same arguments give the same bytes.
 
     Args:
-        folder: created if missing.
         frame: what the data set was to be.
         profiles: one per pair.
         selection: the chosen columns.
@@ -91,7 +89,7 @@ def write_report(
         manifest: what the data set is.
 
     Returns:
-        Path of the page, ``{folder}/index.html``.
+        The files by their names, the page `INDEX` first.
 
     Raises:
         BadParameter: the arguments do not belong together.
@@ -102,9 +100,8 @@ def write_report(
         raise BadParameter(f"correlations of shape {rho.shape} do not fit {chosen} selected columns")
     drawn = list(_drawn(frame, profiles, selection, rho, stability))
     page = _render(drawn, frame, profiles, selection, rho, stability, manifest)
-    for number, figure in enumerate(drawn, 1):
-        pages.write(folder / f"{number}_{figure.name}.png", figure.picture)
-    return pages.write(folder / PAGE, page)
+    pictures = {f"{number}_{figure.name}.png": figure.picture for number, figure in enumerate(drawn, 1)}
+    return {INDEX: page.encode(), **pictures}
 
 
 def _drawn(

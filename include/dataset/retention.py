@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from include.dataset.export import open_manifest
 from include.dataset.manifest import NAME
-from include.dataset.store import Found, ObjectStore
 from include.errors import QualityError
+from include.objects import Found, ObjectStore
 
 GRACE = timedelta(hours=24)  # an export that wrote nothing for so long has died
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from include.dataset import publish as publishing
-from include.dataset import retention, select
+from include.dataset import retention
+from include.dataset import select as selecting
 from include.dataset.assemble import export_pair
 from include.dataset.evidence import Evidence
 from include.dataset.examine import examine_pair
 from include.dataset.frame import Frame, plan_frame
 from include.dataset.publish import Choice
-from include.dataset.store import ObjectStore
 from include.dataset.work import Work, arrays_bytes, json_bytes, remove_abandoned
+from include.errors import NothingToDo
 from include.features.arrays import Floats
+from include.objects import ObjectStore
+from include.reports import Reports
 from include.storage.connection import connect
 from include.storage.stage_order import beside_others
 
-__all__ = ["choose", "clean_up", "examine", "export", "plan", "publish"]
+__all__ = ["choose", "clean_up", "examine", "export", "plan", "publish", "select"]
 
 
 def plan(url: str, pairs: Sequence[str], run_label: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,6 +34,17 @@ def plan(url: str, pairs: Sequence[str], run_label: str, params: Mapping[str, An
         The frame, which all other steps are given.
     """
     return plan_frame(url, pairs, run_label, params).to_dict()
+
+
+def select(frame: Mapping[str, Any], *, dry_run: bool) -> list[str]:
+    """The pairs to work on.
+
+    Raises:
+        NothingToDo: it is a dry run.
+    """
+    if dry_run:
+        raise NothingToDo("Dry run: the plan is all.")
+    return list(frame["pairs"])
 
 
 def examine(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) -> dict[str, Any]:
@@ -74,9 +86,9 @@ def choose(store: ObjectStore, frame: Mapping[str, Any]) -> dict[str, Any]:
         step = f"examine of {pair}"
         found[pair] = Evidence.of(work.get_arrays(f"evidence/{pair}.npz", step))
         folds.append(work.get_arrays(f"profile/{pair}.npz", step)["fold_importance"])
-    selection = select.choose(found)
+    selection = selecting.choose(found)
     columns = found[work.frame.pairs[0]].columns
-    choice = Choice(selection, _stability(columns, folds), select.likeness(found, selection.columns))
+    choice = Choice(selection, _stability(columns, folds), selecting.likeness(found, selection.columns))
     choice.save(work)
     return {
         "selected": len(selection.columns),
@@ -112,12 +124,14 @@ def export(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) ->
     }
 
 
-def publish(url: str, store: ObjectStore, frame: Mapping[str, Any], reports: str) -> dict[str, Any]:
+def publish(url: str, store: ObjectStore, frame: Mapping[str, Any], reports: Reports) -> dict[str, Any]:
     """Make the data set visible; see `include.dataset.publish.publish`."""
     return publishing.publish(url, store, Frame.of(frame), reports)
 
 
-def clean_up(store: ObjectStore, reports: str, keep_last: int, *, dry_run: bool = False) -> dict[str, Any]:
+def clean_up(
+    store: ObjectStore, reports: Reports, keep_last: int, *, dry_run: bool = False
+) -> dict[str, Any]:
     """Remove old data sets with their reports, and what runs that were given up have left.
 
     Returns:
@@ -126,7 +140,7 @@ def clean_up(store: ObjectStore, reports: str, keep_last: int, *, dry_run: bool 
     removed = retention.clean_up(store, keep_last, dry_run=dry_run)
     if not dry_run:
         for dataset_id in removed.removed:
-            shutil.rmtree(Path(reports) / publishing.REPORTS / dataset_id, ignore_errors=True)
+            reports.remove(publishing.KIND, dataset_id)
     work = remove_abandoned(store, retention.GRACE, dry_run=dry_run)
     return removed._asdict() | {"work": work}
 
@@ -140,4 +154,4 @@ def _stability(columns: Sequence[str], folds: Sequence[Floats]) -> float | None:
     """
     by_fold = np.array(folds).swapaxes(0, 1)
     known = [[pair for pair in fold if not np.isnan(pair).any()] for fold in by_fold]
-    return select.stability([select.ranked(columns, fold) for fold in known if fold])
+    return selecting.stability([selecting.ranked(columns, fold) for fold in known if fold])

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from include.dataset.frame import Frame
-from include.dataset.store import ObjectStore
 from include.errors import MissingInput
+from include.objects import ObjectStore
 
 __all__ = ["Work", "arrays_bytes", "json_bytes", "remove_abandoned"]
 

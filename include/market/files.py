@@ -6,10 +6,11 @@ import re
 import stat
 from collections.abc import Collection, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from include.market.problems import bad
+from include.objects import ObjectStore
 from include.pairs import PAIRS, base, quote
 
 SUFFIXES = (".parquet", ".csv", ".txt")
@@ -29,31 +30,49 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _PERIOD = re.compile(r"(?<!\d)((?:19|20)\d{2})(0[1-9]|1[0-2])?(?!\d)")
 
 
-def find_files(folder: Path | str, pairs: Collection[str] = PAIRS) -> dict[str, list[Path]]:
+class StoredFile(NamedTuple):
+    """An object of a bucket that may hold bars; it is named to people as ``s3://bucket/key``."""
+
+    store: ObjectStore
+    key: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return PurePosixPath(self.key).name
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name from its last dot."""
+        return PurePosixPath(self.key).suffix
+
+    def __str__(self) -> str:
+        return self.store.uri(self.key)
+
+
+BarFile = Path | StoredFile
+
+
+def find_files(place: Path | str | ObjectStore, pairs: Collection[str] = PAIRS) -> dict[str, list[BarFile]]:
     """Find the files of each pair by their names, in any case; subfolders are not searched.
 
     A pair has one file, or one file per year or month of the same name otherwise
     (``DAT_ASCII_EURUSD_M1_2018.csv``, ``.._2019.csv``), which are read in order of time.
 
     Args:
-        folder: where to look.
+        place: a folder, or a place in a bucket.
         pairs: pairs wanted.
 
     Returns:
-        Paths of each pair that was found, in the order of `pairs`, oldest first.
+        Files of each pair that was found, in the order of `pairs`, oldest first.
 
     Raises:
         BadInput: ``no-folder``, ``no-files``, ``ambiguous-name``, ``mixed-files``,
             ``years-not-consecutive``, or ``archive`` if only packed files are there.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise bad("no-folder", str(folder), "there is no such folder")
-    try:
-        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except PermissionError:
-        raise bad("not-readable", str(folder), "the folder cannot be listed") from None
-    found: dict[str, list[Path]] = {}
+    folder = place.uri(place.prefix) if isinstance(place, ObjectStore) else str(place)
+    entries = _objects(place) if isinstance(place, ObjectStore) else _files(Path(place))
+    found: dict[str, list[BarFile]] = {}
     for path in entries:
         if path.suffix.lower() in SUFFIXES:
             for pair in _only_pair(path):
@@ -62,8 +81,41 @@ def find_files(folder: Path | str, pairs: Collection[str] = PAIRS) -> dict[str, 
         packed = [path for path in entries if path.suffix.lower() in PACKED and pairs_in(path.name)]
         if packed:
             raise bad("archive", str(packed[0]), "the folder holds packed files only")
-        raise bad("no-files", str(folder), "no file is named after a pair that is wanted")
+        raise bad("no-files", folder, "no file is named after a pair that is wanted")
     return {pair: _in_order(pair, found[pair]) for pair in pairs if pair in found}
+
+
+def _files(folder: Path) -> Sequence[BarFile]:
+    if not folder.is_dir():
+        raise bad("no-folder", str(folder), "there is no such folder")
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except PermissionError:
+        raise bad("not-readable", str(folder), "the folder cannot be listed") from None
+
+
+def _objects(place: ObjectStore) -> Sequence[BarFile]:
+    prefix = f"{place.prefix}/" if place.prefix else ""
+    try:
+        keys = [found.key for found in place.list(prefix)]
+    except place.client.exceptions.ClientError as error:
+        _refuse(place.uri(place.prefix), error)
+        raise
+    if not keys:
+        raise bad("no-folder", place.uri(place.prefix), "no object lies below this address")
+    beside = (key.removeprefix(prefix) for key in keys)
+    return [
+        StoredFile(place, prefix + name) for name in beside if name and name[0] != "." and "/" not in name
+    ]
+
+
+def _refuse(source: str, error: Any) -> None:
+    """What S3 refuses for good is bad input; a passing trouble is not, and the task is tried again."""
+    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status == 404:
+        raise bad("no-folder", source, f"S3 does not have it ({code})") from error
+    if status in (400, 401, 403):
+        raise bad("not-readable", source, f"S3 does not show it ({code})") from error
 
 
 def pairs_in(name: str) -> list[str]:
@@ -72,12 +124,29 @@ def pairs_in(name: str) -> list[str]:
     return [pair for pair in PAIRS if re.search(rf"(?<![a-z]){base(pair)}[-_ ]?{quote(pair)}(?![a-z])", text)]
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: BarFile) -> bytes:
     """The content of a file that may hold bars.
 
     Raises:
         BadInput: it cannot be opened, is empty, or is plainly something else.
     """
+    content = _object(path) if isinstance(path, StoredFile) else _file(path)
+    _refuse_foreign(content, str(path))
+    return content
+
+
+def _object(path: StoredFile) -> bytes:
+    try:
+        content = path.store.get(path.key)
+    except path.store.client.exceptions.ClientError as error:
+        _refuse(str(path), error)
+        raise
+    if content is None:
+        raise bad("no-such-file", str(path), "there is no such object")
+    return content
+
+
+def _file(path: Path) -> bytes:
     source = str(path)
     try:
         mode = path.stat().st_mode
@@ -85,13 +154,11 @@ def read_bytes(path: Path) -> bytes:
             raise bad("is-a-folder", source, "this is a folder")
         if not stat.S_ISREG(mode):
             raise bad("not-a-regular-file", source, "this is no regular file")
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise bad("no-such-file", source, "there is no such file") from None
     except OSError as error:
         raise bad("not-readable", source, f"the file cannot be read: {error.strerror}") from None
-    _refuse_foreign(content, source)
-    return content
 
 
 def _refuse_foreign(content: bytes, source: str) -> None:
@@ -117,14 +184,14 @@ class _Period(NamedTuple):
     rest: str
 
 
-def _only_pair(path: Path) -> list[str]:
+def _only_pair(path: BarFile) -> list[str]:
     names = pairs_in(path.name)
     if len(names) > 1:
         raise bad("ambiguous-name", str(path), f"the name holds {' and '.join(names)}")
     return names
 
 
-def _in_order(pair: str, paths: Sequence[Path]) -> list[Path]:
+def _in_order(pair: str, paths: Sequence[BarFile]) -> list[BarFile]:
     if len(paths) == 1:
         return list(paths)
     periods = {path: _period(path) for path in paths}
@@ -141,7 +208,7 @@ def _in_order(pair: str, paths: Sequence[Path]) -> list[Path]:
     return ordered
 
 
-def _period(path: Path) -> _Period | None:
+def _period(path: BarFile) -> _Period | None:
     """The one year or month in a file name, or None if there is none or more than one."""
     marks = list(_PERIOD.finditer(path.name))
     if len(marks) != 1:

@@ -22,6 +22,7 @@ from include.market.request import LoadRequest
 from include.market.rows import m1_columns
 from include.market.sources import DatabaseSource, FileSource, Source
 from include.names import SCHEMA, Month, months_between, table, to_datetime
+from include.objects import ObjectStore
 from include.storage.bars import is_origin_layout
 from include.storage.connection import Connection, connect
 from include.storage.content import KEY, Content, measure
@@ -45,7 +46,9 @@ from include.storage.upgrade import upgrade
 log = logging.getLogger(__name__)
 
 
-def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[str, Any]:
+def prepare(
+    url: str, request: LoadRequest, *, place: ObjectStore | None = None, dry_run: bool = False
+) -> dict[str, Any]:
     """Check every source, then create tables and store baselines and the watermark.
 
     Nothing is written unless all files are good and every pair gets a baseline.
@@ -53,10 +56,12 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
     Args:
         url: libpq connection string.
         request: what to load.
+        place: the place in a bucket that the source names; None if it is a folder or the database.
         dry_run: check and report, write nothing.
 
     Returns:
-        Plain values: ``pairs`` to load, the ``derived`` among them, ``bars`` per pair (first, last),
+        Plain values: ``pairs`` of the source, ``pairs_to_write`` (none in a dry run), the ``derived`` among
+        them, ``bars`` per pair (first, last),
         ``baseline`` per pair and ``watermark`` as ISO times.
 
     Raises:
@@ -66,7 +71,7 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
         MissingInput: a pair has no bar to take its base from.
     """
     with connect(url) as connection:
-        source = _open(connection, request)
+        source = _open(connection, request, place)
         refuse_unmigrated(connection, source.pairs)
         limits = {pair: source.limits(pair) for pair in source.pairs}
         stored = baselines(connection) if columns_of(connection, "baseline_rates") else {}
@@ -77,6 +82,7 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
     derived = [pair for pair in source.pairs if isinstance(source, FileSource) and source.is_derived(pair)]
     return {
         "pairs": source.pairs,
+        "pairs_to_write": [] if dry_run else source.pairs,
         "derived": derived,
         "bars": {pair: [to_datetime(minute).isoformat() for minute in both] for pair, both in limits.items()},
         "baseline": {pair: to_datetime(base.minute).isoformat() for pair, base in bases.items()},
@@ -84,10 +90,10 @@ def prepare(url: str, request: LoadRequest, *, dry_run: bool = False) -> dict[st
     }
 
 
-def _open(connection: Connection, request: LoadRequest) -> Source:
+def _open(connection: Connection, request: LoadRequest, place: ObjectStore | None) -> Source:
     if request.source is None:
         return DatabaseSource(connection, request)
-    source = FileSource(request)
+    source = FileSource(request, place)
     _refuse_rewriting(connection, source)
     source.check()
     return source
@@ -124,7 +130,9 @@ def _store(
         )
 
 
-def load_pair(url: str, request: LoadRequest, pair: str) -> dict[str, Any]:
+def load_pair(
+    url: str, request: LoadRequest, pair: str, *, place: ObjectStore | None = None
+) -> dict[str, Any]:
     """Write the bars of one pair month by month, then build its BQX series.
 
     A month is left alone if its bars, baseline and price side are those of its last load and the rows in the
@@ -145,7 +153,7 @@ def load_pair(url: str, request: LoadRequest, pair: str) -> dict[str, Any]:
     written: list[_Written] = []
     with connect(url) as connection, beside_others(connection, pair):
         if request.source is not None:
-            source = FileSource(request)
+            source = FileSource(request, place)
             bars, derived = source.everything(pair), source.is_derived(pair)
             for month in months_between(int(bars.ts[0]), int(bars.ts[-1])):
                 part = bars.slice(month.first_minute, month.end_minute)

@@ -36,7 +36,11 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
             "is-a-folder", "a folder where a file is expected", "Give one file per pair, not a data set."
         ),
         Problem("not-a-regular-file", "a pipe, socket or device", "Copy the data into a regular file."),
-        Problem("not-readable", "the file cannot be opened", "Give this user read permission (chmod a+r)."),
+        Problem(
+            "not-readable",
+            "the file cannot be opened",
+            "Give this user read permission (chmod a+r; on S3 s3:ListBucket, s3:GetObject).",
+        ),
         Problem("ambiguous-name", "the name holds two pairs", "Name the file after exactly one pair."),
         Problem("mixed-files", "two files claim one pair", "Keep one of them, or move one elsewhere."),
         Problem(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from include.errors import BadParameter
 from include.features.bars import Bars
 from include.market.checks import RawBars, check
-from include.market.files import find_files, pairs_in, read_bytes
+from include.market.files import BarFile, find_files, pairs_in, read_bytes
 from include.market.formats import parquet, text
 from include.market.problems import bad
 from include.market.timezones import rule_of
@@ -22,7 +21,7 @@ from include.pairs import PAIRS
 __all__ = ["find_files", "read_pair"]
 
 
-def read_pair(files: Sequence[Path], pair: str, *, timezone: str | None, now: datetime) -> Bars:
+def read_pair(files: Sequence[BarFile], pair: str, *, timezone: str | None, now: datetime) -> Bars:
     """Read and check the files of one pair.
 
     The format is found from the content. Nothing is repaired, filled or dropped: the first problem is
@@ -44,17 +43,15 @@ def read_pair(files: Sequence[Path], pair: str, *, timezone: str | None, now: da
     """
     if pair not in PAIRS or not files:
         raise BadParameter(f"{pair!r} with {len(files)} files: give one of {', '.join(PAIRS)} and its files.")
-    parts = [check(_read(Path(path), pair, timezone), pair, to_minute(now)) for path in files]
+    parts = [check(_read(path, pair, timezone), pair, to_minute(now)) for path in files]
     for (path, part), (other, following) in pairwise(zip(files, parts, strict=True)):
         if following.ts[0] <= part.ts[-1]:
             when = f"{to_datetime(int(following.ts[0])):%Y-%m-%d %H:%M} UTC"
-            raise bad(
-                "files-overlap", str(other), f"it begins at {when}, before {Path(path).name} ends", row=1
-            )
+            raise bad("files-overlap", str(other), f"it begins at {when}, before {path.name} ends", row=1)
     return parts[0] if len(parts) == 1 else _join(parts)
 
 
-def _read(path: Path, pair: str, timezone: str | None) -> RawBars:
+def _read(path: BarFile, pair: str, timezone: str | None) -> RawBars:
     source = str(path)
     named = pairs_in(path.name)
     if named and pair not in named:

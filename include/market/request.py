@@ -20,7 +20,8 @@ class LoadRequest:
     """Which bars to load from where.
 
     Attributes:
-        source: folder with one file per pair, or None: register the bars already in the database.
+        source: folder or ``s3://bucket/prefix`` with the files of each pair, or None: register the bars
+            already in the database.
         pairs: pairs wanted; those the source does not hold (and cannot derive) are left out.
         first_day: bars before this UTC day are not loaded (``yyyy-mm-dd``), or None.
         end_day: bars from this UTC day on are not loaded, or None.

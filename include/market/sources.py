@@ -15,6 +15,7 @@ from include.market import crosses, readers
 from include.market.checks import check_triangles
 from include.market.request import LoadRequest
 from include.names import table
+from include.objects import ObjectStore
 from include.pairs import PAIRS, usd_legs
 from include.storage.bars import close_at_or_after, range_of_bars, read_bars
 from include.storage.connection import Connection
@@ -39,12 +40,17 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A folder with one file per pair; each file is read and checked once."""
+    """A folder, or a place in a bucket, with the files of each pair; each file is read and checked once.
 
-    def __init__(self, request: LoadRequest) -> None:
+    Args:
+        request: what to load.
+        place: the place in a bucket that the source names; None if it is a folder.
+    """
+
+    def __init__(self, request: LoadRequest, place: ObjectStore | None = None) -> None:
         assert request.source is not None
         self._request = request
-        self._files = readers.find_files(Path(request.source), PAIRS)
+        self._files = readers.find_files(place or Path(request.source), PAIRS)
         self._read: dict[str, Bars] = {}
 
     @cached_property

@@ -7,15 +7,14 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 from include.migration import names
 from include.migration.model import AT_WORK, Batch, Kind, Note, Plan, Rename, State
 from include.names import SCHEMA
-from include.pages import write
 from include.storage.tables import table_of
 
+WHOLE, MANIFEST, COUNTS, TABLES = "plan.txt", "manifest.csv", "counts.csv", "tables.md"  # names of files
 MOST_CONFLICTS = 8  # shown on the page; all are in the whole plan
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _STATES: tuple[State, ...] = get_args(State)
@@ -27,7 +26,7 @@ def summary(plan: Plan, *, whole: str = "") -> str:
 
     Args:
         plan: what is to be approved.
-        whole: where the whole plan is: a link or a path.
+        whole: link of the whole plan.
     """
     lines = [
         f"# Renaming the legacy tables: plan `{plan.hash}`",
@@ -125,61 +124,44 @@ def documentation(
     return "\n".join(lines) + "\n"
 
 
-def write_plan(plan: Plan, folder: Path) -> dict[str, Path]:
-    """Write page, whole plan, manifest and JSON twin; each file appears whole or not at all.
+def of_plan(plan: Plan, whole: str) -> dict[str, str]:
+    """The whole plan, manifest, page and JSON twin, by the names of their files.
 
-    Returns:
-        The paths by what they are: ``summary``, ``table``, ``manifest``, ``json``.
+    Args:
+        plan: the plan.
+        whole: link of the whole plan, to be named on the page.
     """
-    paths = {
-        "table": folder / "plan.txt",
-        "manifest": folder / "manifest.csv",
-        "summary": folder / "plan.md",
-        "json": folder / "plan.json",
+    return {
+        WHOLE: table(plan),
+        MANIFEST: manifest(renames_of(plan)),
+        "plan.md": summary(plan, whole=whole),
+        "plan.json": json.dumps(plan.to_dict(), indent=1) + "\n",
     }
-    contents = {
-        "table": table(plan),
-        "manifest": manifest(renames_of(plan)),
-        "summary": summary(plan, whole=str(paths["table"])),
-        "json": json.dumps(plan.to_dict(), indent=1) + "\n",
-    }
-    for what, path in paths.items():
-        write(path, contents[what])
-    return paths
 
 
-def write_result(
+def of_result(
     plan: Plan,
-    folder: Path,
     *,
     renames: Iterable[tuple[str, str, Rename]],
     before: Mapping[str, int],
     after: Mapping[str, int],
     views: Sequence[str] = (),
-) -> dict[str, Path]:
-    """Write manifest, counts before and after, and the documentation of the tables.
+) -> dict[str, str]:
+    """Manifest, counts before and after, and the documentation of the tables, by the names of their files.
 
     Args:
         plan: of the database as it is after the migration.
-        folder: where to.
         renames: everything that is renamed, see `manifest`.
         before: exact rows before, by the parent's new name.
         after: exact rows after, by the parent's new name.
         views: compatibility views under the old names.
-
-    Returns:
-        The paths by what they are: ``manifest``, ``counts``, ``tables``.
     """
-    paths = {
-        "manifest": folder / "manifest.csv",
-        "counts": folder / "counts.csv",
-        "tables": folder / "tables.md",
-    }
     lines = [f"{name},{before.get(name, '')},{after.get(name, '')}" for name in sorted({*before, *after})]
-    write(paths["manifest"], manifest(renames))
-    write(paths["counts"], "\n".join(["table,rows_before,rows_after", *lines]) + "\n")
-    write(paths["tables"], documentation(plan, before=before, after=after, views=views))
-    return paths
+    return {
+        TABLES: documentation(plan, before=before, after=after, views=views),
+        MANIFEST: manifest(renames),
+        COUNTS: "\n".join(["table,rows_before,rows_after", *lines]) + "\n",
+    }
 
 
 def preflight(facts: Mapping[str, str | int], warnings: Sequence[str]) -> str:

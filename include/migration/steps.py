@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.errors import MigrationFailed, MigrationRefused
+from include.errors import MigrationFailed, MigrationRefused, NothingToDo
 from include.migration import baseline, execute, journal, pages, preflight, revert, verify, views
 from include.migration.model import Plan
 from include.migration.names import FAMILIES, few, new_parent
 from include.migration.notes import OLD_NAME
 from include.migration.objects import find
 from include.migration.plan import Options, make_plan
+from include.reports import Reports
 from include.storage.connection import Connection, connect
 from include.storage.partitions import count_rows
 from include.storage.stage_order import uncompared_pairs
 
 log = logging.getLogger(__name__)
 
+KIND = "migration"  # of the reports, see `include.reports.KINDS`
 MIGRATE, REVERT, DROP_VIEWS = ACTIONS = ("migrate", "revert", "drop views")
 
 
@@ -56,22 +57,23 @@ class Request(NamedTuple):
         )
 
 
-def plan(url: str, request: Request, *, reports: str, run_label: str) -> dict[str, Any]:
+def plan(url: str, request: Request, *, reports: Reports, run_label: str) -> dict[str, Any]:
     """Say what would be done; reads the catalog only.
 
     Returns:
         Plain values: action, hash, pairs with something to do, page (Markdown, for the approval) and
-        files (paths of the whole plan, empty for other actions than migrate). A pair that was renamed
+        files (links of the whole plan, empty for other actions than migrate). A pair that was renamed
         and not found right since has its comparison to do, one whose documents are not there has these.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, str] = {}
     digest = ""
     if request.action == MIGRATE:
         made = make_plan(url, pairs=request.pairs, options=request.options)
         if not request.compatibility_views:
             made = made._replace(notes=tuple(note for note in made.notes if note.kind != OLD_NAME))
-        files = pages.write_plan(made, folder_of(reports, run_label))
-        page, digest = pages.summary(made, whole=str(files["table"])), made.hash
+        whole = reports.link(KIND, run_label, pages.WHOLE)
+        files = reports.write(KIND, run_label, pages.of_plan(made, whole))
+        page, digest = pages.summary(made, whole=whole), made.hash
         uncompared, undocumented, opened = _left_over(url, request)
         pairs = uncompared | undocumented | set(opened) | {batch.pair for batch in made.at_work}
         if uncompared:
@@ -94,23 +96,36 @@ def plan(url: str, request: Request, *, reports: str, run_label: str) -> dict[st
         "hash": digest,
         "pairs": [pair for pair in request.pairs if pair in pairs],
         "page": page,
-        "files": {what: str(path) for what, path in files.items()},
+        "files": files,
     }
 
 
-def prepare(url: str, request: Request, plan_hash: str, *, parallel: int) -> dict[str, Any]:
+def prepare(
+    url: str, request: Request, planned: Mapping[str, Any], *, parallel: int, dry_run: bool
+) -> dict[str, Any]:
     """Preflight, and the plan is stored: nothing of the legacy tables is touched.
 
+    Args:
+        url: libpq connection string.
+        request: what was asked for.
+        planned: result of `plan`.
+        parallel: pairs at once, at most.
+        dry_run: the plan is all.
+
     Returns:
-        Plain values: page, what was found as Markdown.
+        Plain values: pairs to work on; page, what was found as Markdown.
 
     Raises:
+        NothingToDo: it is a dry run, or nothing is left to do.
         MigrationRefused: something forbids the run, or the database changed since the plan was made.
     """
+    pairs, plan_hash = planned["pairs"], planned["hash"]
+    if dry_run or not pairs:
+        raise NothingToDo("Dry run: see the plan." if pairs else "Nothing to do.")
     if request.action == DROP_VIEWS and not request.waive_functions:
         _refuse_breaking_functions(url, request)
     if request.action != MIGRATE:
-        return {"page": ""}
+        return {"pairs": pairs, "page": ""}
     made = make_plan(url, pairs=request.pairs, options=request.options)
     if made.hash != plan_hash:
         raise MigrationRefused(
@@ -157,7 +172,9 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
     return verify.run(url, pair, waive_functions=waived)
 
 
-def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_label: str) -> dict[str, object]:
+def publish(
+    url: str, request: Request, plan_hash: str, *, reports: Reports, run_label: str
+) -> dict[str, object]:
     """Write what everybody needs afterwards: the manifest of names, counts before and after, the tables.
 
     All of it follows from the database, of every pair asked for: what an earlier run renamed and was killed
@@ -182,15 +199,15 @@ def publish(url: str, request: Request, plan_hash: str, *, reports: str, run_lab
             for pair in request.pairs
             for entry in journal.in_force(connection, pair)
         ]
-        paths = pages.write_result(
+        result = pages.of_result(
             made,
-            folder_of(reports, run_label),
             renames=renames,
             before=before,
             after=after,
             views=views.existing(connection, request.pairs),
         )
-        files = {what: str(path) for what, path in paths.items()}
+        links = reports.write(KIND, run_label, result)
+        files = {name.partition(".")[0]: link for name, link in links.items()}  # as evidence asks for them
         journal.record_documents(connection, request.pairs, files, run_label)
     moved = set(before) & set(after)
     return {
@@ -222,11 +239,6 @@ def _counts(connection: Connection, pairs: Sequence[str]) -> tuple[dict[str, int
             if find(connection, name)
         }
     return before, after
-
-
-def folder_of(reports: str, run_label: str) -> Path:
-    """Where the pages of a run are kept; the clean-up of reports leaves them alone."""
-    return Path(reports) / "migration" / "".join(c if c.isalnum() or c in "_-" else "-" for c in run_label)
 
 
 def _left_over(url: str, request: Request) -> tuple[set[str], set[str], dict[str, list[str]]]:

@@ -1,1 +1,1 @@
-"""The project plan: what it has to be, what AirTable holds, and how the one becomes the other."""
+"""The project plan: what it has to be, what Airtable holds, and how the one becomes the other."""

@@ -1,6 +1,6 @@
-"""An AirTable base: its schema, its records, and writing to them. Nothing here deletes or typecasts.
+"""An Airtable base: its schema, its records, and writing to them. Nothing here deletes or typecasts.
 
-A record is created by a plain POST after a look whether its key is there, not by AirTable's own upsert:
+A record is created by a plain POST after a look whether its key is there, not by Airtable's own upsert:
 that one does not promise an exact comparison of keys, and it would overwrite a record that a person has
 made in the meantime.
 """
@@ -21,8 +21,8 @@ from include.plan.limiter import Limiter
 from include.plan.live import LINKS, TABLES, Field, Record, Snapshot, Table
 
 PATIENT = Patience()
-BATCH = 10  # records that one request writes, AirTable's limit
-PAGE = 100  # records that one request reads, AirTable's limit
+BATCH = 10  # records that one request writes, Airtable's limit
+PAGE = 100  # records that one request reads, Airtable's limit
 _OF_A_RECORD = (400, 404, 413, 422)  # one record may be to blame; anything else concerns the whole base
 _LISTINGS = 3  # how often a list is begun again that took too long to read
 _READ, _WRITE = "data.records:read", "data.records:write"
@@ -43,7 +43,7 @@ class Write(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a write: the record as AirTable returned it, or why there is none."""
+    """What became of a write: the record as Airtable returned it, or why there is none."""
 
     record: Record | None
     error: str | None
@@ -57,7 +57,7 @@ class Base:
             schema.bases:read where it is to be had.
         base_id: id of the base.
         limiter: shared by everything that talks to this base.
-        endpoint: address of the API, None for AirTable's.
+        endpoint: address of the API, None for Airtable's.
         patience: how long to wait for what, before `AirtableUnavailable`.
         sleep: called with seconds.
 
@@ -81,7 +81,7 @@ class Base:
         self._base = self._api.base(base_id)
 
     def __repr__(self) -> str:
-        return "<AirTable base>"
+        return "<Airtable base>"
 
     def check(self, table: str = TABLES[0]) -> None:
         """Read one record, to see whether the base and the token fit together.
@@ -132,7 +132,7 @@ class Base:
     def write(self, table: str, writes: Sequence[Write], key_field: str) -> list[Outcome]:
         """Create and update records, ten in a request.
 
-        A record that AirTable refuses does not hold up the others of its request. Where nobody knows
+        A record that Airtable refuses does not hold up the others of its request. Where nobody knows
         whether records were created, they are looked for by key before that is tried again. Whether a
         key is there already is for the caller to know.
 
@@ -241,7 +241,7 @@ def _unreadable(table: str, refusal: Refused) -> PlanRefused:
     failure = refusal.failure
     if failure.status in (401, 403, 404):
         return no_access(failure, _READ)
-    return PlanRefused(f"AirTable will not read the table {table}: {failure.words}. Nothing was written.")
+    return PlanRefused(f"Airtable will not read the table {table}: {failure.words}. Nothing was written.")
 
 
 def _only(records: list[Record]) -> Outcome:

@@ -239,9 +239,9 @@ def _looks(changes: Iterable[Change]) -> Iterator[list[Change]]:
     """Neighbours of one table and one action, as many as one request reads.
 
     Where blocks are put into texts that are there, no more than one request writes: a look is as old as the
-    write that follows it, not as old as ten. AirTable has no write that depends on what is there, so what
+    write that follows it, not as old as ten. Airtable has no write that depends on what is there, so what
     somebody changes in such a text between the look and the write is lost: milliseconds, a second where the
-    limiter lets others go first, longer only where AirTable itself refuses or does not answer.
+    limiter lets others go first, longer only where Airtable itself refuses or does not answer.
     """
     for (_, action), group in groupby(changes, lambda change: (change.table, change.action)):
         neighbours = list(group)

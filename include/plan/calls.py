@@ -1,4 +1,4 @@
-"""Requests to AirTable through pyairtable: paced, tried again where that is safe, refusals in plain words.
+"""Requests to Airtable through pyairtable: paced, tried again where that is safe, refusals in plain words.
 
 What pyairtable raises names the address, and with it the base; what `requests` raises may quote the token.
 Neither leaves this module: a failure is read, and what is raised instead has no such exception behind it.
@@ -58,8 +58,8 @@ class Failure:
     Attributes:
         words: for people; names neither token nor base.
         status: HTTP status, None where there was no whole answer.
-        kind: AirTable's name of the error.
-        seconds: how long AirTable wants to be left alone.
+        kind: Airtable's name of the error.
+        seconds: how long Airtable wants to be left alone.
     """
 
     words: str
@@ -79,7 +79,7 @@ class Failure:
 
 
 class Refused(Exception):
-    """AirTable understood the request and will not do it."""
+    """Airtable understood the request and will not do it."""
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
@@ -112,7 +112,7 @@ class Tries:
         self._left -= seconds
         if self._left < 0 or failure.kind == _NO_MORE_THIS_MONTH:
             raise AirtableUnavailable(
-                f"AirTable did not do what was asked in {self._patience.seconds:.0f} s of waiting. Its last "
+                f"Airtable did not do what was asked in {self._patience.seconds:.0f} s of waiting. Its last "
                 f"answer: {failure.words}. What was written stays. Run this again later."
             )
         if not failure.seconds:
@@ -127,7 +127,7 @@ class PatientApi(Api):
         token: personal access token.
         base_id: the base, only to keep its id out of messages.
         limiter: whom to ask for a turn.
-        endpoint: address of the API, None for AirTable's.
+        endpoint: address of the API, None for Airtable's.
         patience: how long to wait for what.
         sleep: called with seconds.
 
@@ -168,7 +168,7 @@ class PatientApi(Api):
         """One request, as often as it takes. Every page of a list and every batch comes through here.
 
         Raises:
-            Refused: AirTable will not do it.
+            Refused: Airtable will not do it.
             Doubtful: records were to be created, and nobody knows whether they were.
             AirtableUnavailable: the patience is over.
         """
@@ -214,7 +214,7 @@ class PatientApi(Api):
 
 
 class _PacedAdapter(HTTPAdapter):
-    """Sends nothing without a turn, and tells the limiter when AirTable finds us too fast."""
+    """Sends nothing without a turn, and tells the limiter when Airtable finds us too fast."""
 
     def __init__(self, limiter: Limiter, penalty: float) -> None:
         self._limiter, self._penalty = limiter, penalty
@@ -230,16 +230,16 @@ class _PacedAdapter(HTTPAdapter):
 
 
 def no_access(failure: Failure, scope: str) -> PlanRefused:
-    """The error for somebody whom AirTable does not let in.
+    """The error for somebody whom Airtable does not let in.
 
     Args:
-        failure: AirTable's answer.
+        failure: Airtable's answer.
         scope: what the token has to be allowed.
     """
     return PlanRefused(
-        f"AirTable refuses access ({failure.words}). Either the base id is wrong, or the token is: mistyped, "
-        f"expired, revoked, or without this base or the scope {scope}. AirTable does not say which. Compare "
-        "both with AirTable's pages for developers, then mend the connection or the secret that holds them."
+        f"Airtable refuses access ({failure.words}). Either the base id is wrong, or the token is: mistyped, "
+        f"expired, revoked, or without this base or the scope {scope}. Airtable does not say which. Compare "
+        "both with Airtable's pages for developers, then mend the connection or the secret that holds them."
     )
 
 
@@ -252,14 +252,14 @@ def _usable(token: str) -> str:
     token = token.strip()
     if not (token and token.isascii() and token.isprintable() and " " not in token):
         raise PlanRefused(
-            "The AirTable token is empty or has blanks or odd characters in it: copy it again from AirTable "
+            "The Airtable token is empty or has blanks or odd characters in it: copy it again from Airtable "
             "into the connection or the secret that holds it."
         )
     return token
 
 
 def _said(response: requests.Response) -> tuple[str, str]:
-    """AirTable's name of an error and its message: it has three ways to say them, proxies have others."""
+    """Airtable's name of an error and its message: it has three ways to say them, proxies have others."""
     try:
         body = response.json()
     except requests.exceptions.JSONDecodeError:

@@ -1,6 +1,6 @@
-"""One rate limiter for every process that talks to the same AirTable base.
+"""One rate limiter for every process that talks to the same Airtable base.
 
-AirTable takes five requests a second for each base and shuts out whoever sends more for 30 seconds. So
+Airtable takes five requests a second for each base and shuts out whoever sends more for 30 seconds. So
 there are five permits for each base, and a permit comes back one second after the answer to the request
 it was used for. An answer proves that its request had arrived, therefore no second ever sees more than
 five requests arrive, however long each was on its way: spacing what we send could not promise that.
@@ -26,7 +26,7 @@ import psycopg
 from include.errors import AirtableUnavailable
 from include.storage.connection import Connection, connect, statement
 
-PERMITS = 5  # requests a second, AirTable's limit for each base
+PERMITS = 5  # requests a second, Airtable's limit for each base
 PERIOD = 1.0  # seconds after which a used permit is given out again
 LEASE = 60.0  # seconds until the permit of a killed process is given out again; a request is over long before
 RECOVERY = 300.0  # seconds without a refusal until one more permit is given out
@@ -44,7 +44,7 @@ class Permits:
         free_at: when each permit may be given out (again).
         open_at: nobody gets a permit before.
         width: how many permits are given out since the last refusal.
-        refused_at: when AirTable last refused a request for our being too fast.
+        refused_at: when Airtable last refused a request for our being too fast.
     """
 
     free_at: list[float] = field(default_factory=lambda: [0.0] * PERMITS)
@@ -68,7 +68,7 @@ class Permits:
         self.free_at[permit] = now + PERIOD
 
     def refuse(self, now: float, seconds: float) -> None:
-        """AirTable refused a request. Refusals of requests that were on their way together count once."""
+        """Airtable refused a request. Refusals of requests that were on their way together count once."""
         if now >= self.open_at:
             self.width = max(1, self._width(now) // 2)
             self.refused_at = now
@@ -79,7 +79,7 @@ class Permits:
 
 
 class Limiter(Protocol):
-    """What a client needs: a turn for each request, and a way to say that AirTable refused one."""
+    """What a client needs: a turn for each request, and a way to say that Airtable refused one."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class Limiter(Protocol):
         ...
 
     def penalty(self, seconds: float) -> None:
-        """AirTable answered 429: nobody sends anything for some seconds."""
+        """Airtable answered 429: nobody sends anything for some seconds."""
         ...
 
 
@@ -117,7 +117,7 @@ class _Waiting(ABC):
                 self._change(lambda permits, now: permits.give_back(permit, now))
 
     def penalty(self, seconds: float) -> None:
-        """AirTable answered 429: nobody sends anything for some seconds."""
+        """Airtable answered 429: nobody sends anything for some seconds."""
         self._change(lambda permits, now: permits.refuse(now, seconds))
 
     def _wait(self) -> int:
@@ -130,7 +130,7 @@ class _Waiting(ABC):
             self._sleep(seconds)
             waited += seconds
         raise AirtableUnavailable(
-            f"No turn to send a request to AirTable for {self._patience:.0f} s: other runs or other programs "
+            f"No turn to send a request to Airtable for {self._patience:.0f} s: other runs or other programs "
             "with the same base take all of its five requests a second. Run this again later."
         )
 

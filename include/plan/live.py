@@ -1,4 +1,4 @@
-"""What an AirTable base holds at one moment, and what is to be written to it. Plain values, no I/O."""
+"""What an Airtable base holds at one moment, and what is to be written to it. Plain values, no I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Field:
 
     Attributes:
         name: as it is written.
-        type: AirTable's name of the type: ``singleLineText``, ``number``, ``multipleRecordLinks`` ...
+        type: Airtable's name of the type: ``singleLineText``, ``number``, ``multipleRecordLinks`` ...
         options: names of the choices of a select field, in their order.
         links_to: name of the table that a link field points to, None where unknown.
     """

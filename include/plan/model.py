@@ -40,7 +40,7 @@ class Item:
         number: its number for collisions: ``1.6.10``, ``5``, ``1.6.10.3``; empty for the plan.
         title: its name without the number; for tasks the Task Name.
         new: True = created when absent, False = has to be there.
-        fields: managed plain fields by AirTable name.
+        fields: managed plain fields by Airtable name.
         blocks: long text fields; the text is kept between markers, what people wrote around it stays.
         links: link field -> (table, key) of exactly one record.
         once: fields written only when the record is created.

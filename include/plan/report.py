@@ -152,7 +152,7 @@ class Report:
         updated = sum(c.table == table and c.action == "update" for c in self.analysis.changes)
         after = len(self.after.tables[table].records) if self.after else before + created
         note = f"{created} new, {updated} brought up to date" if created or updated else "as they are"
-        return Fact(f"{table} in AirTable", f"{before:,}" if before != after else "", f"{after:,}", note)
+        return Fact(f"{table} in Airtable", f"{before:,}" if before != after else "", f"{after:,}", note)
 
 
 def pictures(desired: Desired) -> dict[str, bytes]:
@@ -190,7 +190,7 @@ def page(report: Report, *, where: str = "") -> str:
 def summary(report: Report) -> str:
     """Few plain lines: before and after."""
     view = view_of(report.analysis, report.before)
-    lines = [f"Project plan in AirTable: {report.verdict}. {report.headline(view)}"]
+    lines = [f"Project plan in Airtable: {report.verdict}. {report.headline(view)}"]
     lines += [
         f"{fact.name}: {fact.before} -> {fact.after}" for fact in report.facts() if fact.before and fact.after
     ]

@@ -128,7 +128,7 @@ def spelled(status: str, table: str, field: Field) -> str:
     if found is None:
         raise PlanRefused(
             f"{table}.{field.name} has no option for {_WORDS[status].lower()!r}, none of {listed(spellings)}."
-            f" It has {listed(field.options)}. Add one in AirTable; options are never created from here."
+            f" It has {listed(field.options)}. Add one in Airtable; options are never created from here."
         )
     return found
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from include import pages
-from include.dataset.store import ObjectStore
-from include.errors import MissingInput, PlanFailed
+from include.errors import MissingInput, NothingToDo, PlanFailed, PlanRefused
+from include.objects import ObjectStore
 from include.plan import apply as applying
 from include.plan import arithmetic, consistency, encode, gaps
 from include.plan import report as reporting
@@ -24,12 +25,13 @@ from include.plan.differences import KINDS, PARENTS, Analysis
 from include.plan.live import TABLES, Record, Snapshot
 from include.plan.model import DESIRED, Plan, load
 from include.plan.report import Carried, Report
+from include.reports import Reports
 
 log = logging.getLogger(__name__)
 
 BEFORE, ANALYSIS, APPLIED, AFTER = "before.json", "analysis.json", "applied.json", "after.json"
 PAGE, TEXT = "plan.html", "plan.md"
-REPORTS = "plan"  # in the folder of all reports; a folder per run
+KIND = "plan"  # of the reports, see `include.reports.KINDS`
 _SHOWN = 5
 
 
@@ -66,20 +68,22 @@ def read(base: Base, store: ObjectStore, run_label: str, *, desired: Path = DESI
     return _put(store, run_label, BEFORE, snapshot.to_json())
 
 
-def analyse(store: ObjectStore, run_label: str, reports: str, *, desired: Path = DESIRED) -> dict[str, Any]:
+def analyse(
+    store: ObjectStore, run_label: str, reports: Reports, *, desired: Path = DESIRED
+) -> dict[str, Any]:
     """List the gaps and the changes that close them, and write the report.
 
     Returns:
         Plain values: ``changes``, and of them ``create`` and ``update`` ("1 phase, 12 stages ..."); ``gaps``
         by kind; ``decisions`` needed; ``checks`` and those that stop the run (``off``), by name; ``report``
-        (path) and ``page`` (Markdown, for the approval).
+        (link) and ``page`` (Markdown, for the approval).
     """
     plan, before = load(desired), _snapshot(store, run_label, BEFORE)
     analysis = gaps.analyse(plan, before)
     _put(store, run_label, ANALYSIS, analysis.to_json())
     after = consistency.projected(before, analysis.changes)
     made = Report(plan, before, analysis, _checks(plan, after), run_label)
-    path = _write(store, made, reports)
+    link = _write(made, reports)
     counts = Counter(gap.kind for gap in analysis.gaps)
     return {
         "changes": len(analysis.changes),
@@ -90,9 +94,25 @@ def analyse(store: ObjectStore, run_label: str, reports: str, *, desired: Path =
         "checks": len(made.checks),
         # A key that is there twice is left alone; it fails the run at its end and stops no other record.
         "off": [check.name for check in made.wrong if check.name != consistency.TWICE],
-        "report": path,
-        "page": reporting.page(made, where=path),
+        "report": link,
+        "page": reporting.page(made, where=link),
     }
+
+
+def decide(found: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Whether the changes that `analyse` found are to be written.
+
+    Raises:
+        PlanRefused: the plan does not add up; nothing was written.
+        NothingToDo: it is a dry run, or Airtable is up to date.
+    """
+    if found["off"] and not dry_run:
+        raise PlanRefused(
+            f"The plan does not add up: {', '.join(found['off'])}. {found['report']} says which numbers; "
+            "mend them in include/plan/desired. Nothing was written."
+        )
+    if dry_run or not found["changes"]:
+        raise NothingToDo("Dry run: see the report." if found["changes"] else "Airtable is up to date.")
 
 
 def apply(base: Base, store: ObjectStore, run_label: str) -> dict[str, Any]:
@@ -151,11 +171,13 @@ def verify(base: Base, store: ObjectStore, run_label: str, *, desired: Path = DE
     return {"records": records, "checks": len(checks)}
 
 
-def report(store: ObjectStore, run_label: str, reports: str, *, desired: Path = DESIRED) -> dict[str, Any]:
-    """Write the final report to the reports folder and to S3; fail if a person has to decide something.
+def report(
+    store: ObjectStore, run_label: str, reports: Reports, *, desired: Path = DESIRED
+) -> dict[str, Any]:
+    """Write the final report; fail if a person has to decide something.
 
     Returns:
-        Plain values: ``summary`` (few plain lines, before and after), ``report`` (path), ``key`` (on S3).
+        Plain values: ``summary`` (few plain lines, before and after), ``report`` (link).
 
     Raises:
         PlanFailed: a managed record is ambiguous or in the way of another, and no decision says what to do.
@@ -171,18 +193,14 @@ def report(store: ObjectStore, run_label: str, reports: str, *, desired: Path = 
         carried = Carried(kept["created"], kept["updated"], failed, left, kept["finished"])
     now = after or consistency.projected(before, analysis.changes)
     made = Report(plan, before, analysis, _checks(plan, now), run_label, carried, after)
-    path = _write(store, made, reports)
+    link = _write(made, reports)
     if analysis.blocking:
         names = [f"{gap.table} {gap.key!r}, {gap.kind}: {gap.note}" for gap in analysis.blocking]
         raise PlanFailed(
-            f"{len(names)} records need a decision, see {path}. Settle them in AirTable or in decisions.yaml "
+            f"{len(names)} records need a decision, see {link}. Settle them in Airtable or in decisions.yaml "
             f"of the plan, and run bqx_plan again.\n{_listed(names)}"
         )
-    return {
-        "summary": reporting.summary(made),
-        "report": path,
-        "key": _key(store, run_label, PAGE),
-    }
+    return {"summary": reporting.summary(made), "report": link}
 
 
 def _checks(plan: Plan, base: Snapshot) -> tuple[arithmetic.Check, ...]:
@@ -205,19 +223,12 @@ def _trimmed(snapshot: Snapshot, plan: Plan) -> Snapshot:
     return Snapshot(tables)
 
 
-def _write(store: ObjectStore, made: Report, reports: str) -> str:
-    """The pages and pictures, in the reports folder and on S3; returns the path of the HTML page."""
-    files = reporting.pictures(made.plan.desired)
-    files |= {
-        PAGE: reporting.html(made, files).encode(),
-        TEXT: reporting.markdown(made).encode(),
-    }
-    folder = Path(reports) / REPORTS / pages.file_name(made.run)
-    for name, content in files.items():
-        _put(store, made.run, name, content)
-        pages.write(folder / name, content)
-    log.info("%s. Report: %s", reporting.summary(made).replace("\n", ". "), folder / PAGE)
-    return str(folder / PAGE)
+def _write(made: Report, reports: Reports) -> str:
+    """The pages and pictures; returns the link of the HTML page."""
+    pictures = reporting.pictures(made.plan.desired)
+    files = {PAGE: reporting.html(made, pictures), TEXT: reporting.markdown(made)}
+    log.info("%s", reporting.summary(made).replace("\n", ". "))
+    return reports.write(KIND, made.run, {**files, **pictures})[PAGE]
 
 
 def _key(store: ObjectStore, run_label: str, name: str) -> str:

@@ -1,7 +1,7 @@
 """Bringing the plan up to date with what really happened; the DAG does it every few minutes.
 
 What is written follows from the tables, from Airflow and from the events, never from the last sync: so a
-sync that was killed, or kept out by AirTable, is made good by the next one, and nothing is written twice.
+sync that was killed, or kept out by Airtable, is made good by the next one, and nothing is written twice.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def sync(
     pairs: Sequence[str] = PAIRS,
     now: datetime | None = None,
 ) -> dict[str, Any]:
-    """Look at what is true, compare with AirTable, write what differs, and note which events it knows.
+    """Look at what is true, compare with Airtable, write what differs, and note which events it knows.
 
     Args:
         url: libpq connection string.
-        base: the AirTable base.
+        base: the Airtable base.
         airflow_states: the newest runs of each DAG, see `include.plan.runs.AirflowRun`.
         plan: the desired plan; None reads it from its files.
         pairs: the pairs that have to be there.
@@ -69,7 +69,7 @@ def sync(
         Plain values: drained (events), changed (records), left_alone (records and why), summary.
 
     Raises:
-        AirtableUnavailable: AirTable does not answer; the events stay, the next sync catches up.
+        AirtableUnavailable: Airtable does not answer; the events stay, the next sync catches up.
         PlanRefused: no access, or a status has no option in the base.
         PlanFailed: some records could not be written; the others were. The events stay.
     """

@@ -37,6 +37,7 @@ from include.quality.report import write_report
 from include.quality.sample import STRETCH, Difference, differences, recompute
 from include.quality.suites import KEY
 from include.quality.validation import check_cells, check_profiles, limits
+from include.reports import Reports
 from include.storage.arrays import read_rows
 from include.storage.connection import Connection, connect
 from include.storage.copying import FloatArray, MinuteArray
@@ -57,7 +58,7 @@ def check_stage(
     families: Sequence[str],
     months: Sequence[str] = (),
     *,
-    reports: str,
+    reports: Reports,
     run_label: str,
     sample_seed: int = 0,
 ) -> dict[str, object]:
@@ -68,13 +69,13 @@ def check_stage(
         pair: the currency pair.
         families: the stored families of the stage.
         months: months as ``yyyy-mm``; empty means every month that has bars.
-        reports: folder of all reports, created if missing.
-        run_label: name of the run, a folder in it; it also seeds the sample.
+        reports: where the report goes.
+        run_label: name of the run, under which its reports lie; it also seeds the sample.
         sample_seed: another number looks at other rows.
 
     Returns:
         Plain values: rows, partitions, columns, null_warm_up, null_absent_input, absent_inputs,
-        sampled, rows_compared, seconds and the path of the report.
+        sampled, rows_compared, seconds and the link of the report.
 
     Raises:
         QualityError: something is wrong; the message names the worst and the report.
@@ -89,11 +90,11 @@ def check_stage(
         wanted = wanted_months(connection, pair, families, months)
         _Gate(connection, inspection, np.random.default_rng(seed)).check(wanted)
         inspection.seconds = round(time.monotonic() - started, 2)
-        path = write_report(inspection, reports)
-        _record(connection, inspection, path, checked_at)
+        link = write_report(inspection, reports)
+        _record(connection, inspection, link, checked_at)
     if inspection.findings:
-        raise QualityError(inspection.message(path))
-    return inspection.summary() | {"report": path}
+        raise QualityError(inspection.message(link))
+    return inspection.summary() | {"report": link}
 
 
 def _now(connection: Connection) -> datetime:
@@ -104,7 +105,7 @@ def _now(connection: Connection) -> datetime:
     return row[0]
 
 
-def _record(connection: Connection, inspection: Inspection, path: str, checked_at: datetime) -> None:
+def _record(connection: Connection, inspection: Inspection, link: str, checked_at: datetime) -> None:
     """Keep the verdict on each partition beside the log of builds: pages are removed one day."""
     tables = [table_of(name, inspection.pair).name for name in inspection.families]
     months = [month for month, rows in inspection.months.items() if rows]
@@ -116,7 +117,7 @@ def _record(connection: Connection, inspection: Inspection, path: str, checked_a
         for table in tables
         for month in months
     }
-    record_gates(connection, findings, report=path, run_label=inspection.run_label, checked_at=checked_at)
+    record_gates(connection, findings, report=link, run_label=inspection.run_label, checked_at=checked_at)
 
 
 class _Gate:

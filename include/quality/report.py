@@ -12,8 +12,10 @@ from include.features.catalogue import Feature
 from include.features.catalogue import family as catalogue_family
 from include.quality.findings import Inspection, count
 from include.quality.sample import STRETCH
+from include.reports import Reports
 
-GENERATOR = "bqx quality gate"  # marks the pages as ours: the clean-up removes no other
+GENERATOR = "bqx quality gate"
+KIND = "quality"  # of the reports, see `include.reports.KINDS`
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 SHOWN = 200  # findings on the page; more help nobody
 
@@ -49,19 +51,10 @@ class MonthChip(NamedTuple):
     sampled: bool
 
 
-def write_report(inspection: Inspection, reports: str) -> str:
-    """Write the page of an inspection so that a reader never sees half of it.
-
-    Args:
-        inspection: what the gate saw.
-        reports: folder of all reports, created if missing.
-
-    Returns:
-        Path of the page: ``{reports}/{run}/{stage}_{pair}.html``.
-    """
-    folder = Path(reports) / pages.file_name(inspection.run_label)
-    path = folder / f"{pages.file_name(inspection.stage)}_{inspection.pair}.html"
-    return str(pages.write(path, render(inspection)))
+def write_report(inspection: Inspection, reports: Reports) -> str:
+    """Write the page of an inspection, ``{stage}_{pair}.html`` of its run; returns its link."""
+    name = f"{pages.file_name(inspection.stage)}_{inspection.pair}.html"
+    return reports.write(KIND, inspection.run_label, {name: render(inspection)})[name]
 
 
 def render(inspection: Inspection) -> str:

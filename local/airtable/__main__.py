@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rate=options.rate,
         ),
         options.port,
-        f"AirTable stand-in at http://{HOST}:{{port}}, base in {options.folder}",
+        f"Airtable stand-in at http://{HOST}:{{port}}, base in {options.folder}",
     )
 
 

@@ -230,5 +230,5 @@ class Base:
 
 
 def now() -> str:
-    """This moment as AirTable writes it."""
+    """This moment as Airtable writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -30,7 +30,7 @@ class Connection(BaseHTTPRequestHandler, ABC):
     timeout = 120
 
     def do_GET(self) -> None:
-        """Answer one request; whatever goes wrong becomes an error of AirTable."""
+        """Answer one request; whatever goes wrong becomes an error of Airtable."""
         trouble = self._trouble()
         if trouble.down:
             self._cut()

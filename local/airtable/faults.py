@@ -1,4 +1,4 @@
-"""The errors of AirTable that this server knows, with the texts and codes of the real one."""
+"""The errors of Airtable that this server knows, with the texts and codes of the real one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KNOWN = {
 
 
 class Fault(Exception):
-    """A request that is answered with an error of AirTable.
+    """A request that is answered with an error of Airtable.
 
     Args:
         code: one of those above.

@@ -1,4 +1,4 @@
-"""The small part of AirTable's formulas that finds records: equality, AND, OR, NOT, RECORD_ID()."""
+"""The small part of Airtable's formulas that finds records: equality, AND, OR, NOT, RECORD_ID()."""
 
 from __future__ import annotations
 

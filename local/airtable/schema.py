@@ -15,7 +15,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 @dataclass
 class Field:
-    """A column. `options` are AirTable's: choices of a select, linked table and inverse of a link."""
+    """A column. `options` are Airtable's: choices of a select, linked table and inverse of a link."""
 
     id: str
     name: str
@@ -87,7 +87,7 @@ class Table:
 
 
 def made_id(prefix: str, text: str) -> str:
-    """An id as AirTable's look, the same for the same text."""
+    """An id as Airtable's look, the same for the same text."""
     digest = hashlib.sha256(f"{prefix} {text}".encode()).digest()
     return prefix + "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:14])
 

@@ -1,4 +1,4 @@
-"""The server: one method per operation of AirTable's API."""
+"""The server: one method per operation of Airtable's API."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(Connection):
-    """The operations of AirTable."""
+    """The operations of Airtable."""
 
     server: Server
 

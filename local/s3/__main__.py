@@ -17,9 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="where the objects are kept")
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free")
     parser.add_argument("--key-id", default=KEY_ID, help="access key id that clients must sign with")
+    parser.add_argument(
+        "--public", action="append", default=[], metavar="PREFIX",
+        help="beginning of keys that anybody on this machine may read, for a browser has no signature",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     return serve(
-        lambda: Server(options.folder, options.port, options.key_id),
+        lambda: Server(options.folder, options.port, options.key_id, tuple(options.public)),
         options.port,
         f"S3 stand-in at http://{HOST}:{{port}}, objects in {options.folder}",
     )

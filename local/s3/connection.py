@@ -60,7 +60,13 @@ class Connection(BaseHTTPRequestHandler, ABC):
     def _operation(self) -> Callable[[], None]:
         """What answers this request."""
 
+    @abstractmethod
+    def _is_public(self) -> bool:
+        """Whether anybody may have what is asked for."""
+
     def _authorize(self) -> None:
+        if "Authorization" not in self.headers and self._is_public():
+            return
         match = re.search(r"Credential=([^/,]+)/", self.headers.get("Authorization", ""))
         if match is None:
             raise Fault("AccessDenied")

@@ -31,13 +31,16 @@ class Server(ThreadingHTTPServer):
         folder: where they are.
         port: 0 for any that is free.
         key_id: AWS access key id that clients sign with.
+        public: beginnings of keys that anybody may read without a signature, as a bucket policy grants it.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, folder: Path, port: int = 0, key_id: str = KEY_ID) -> None:
-        self.objects, self.key_id = Objects(folder), key_id
+    def __init__(
+        self, folder: Path, port: int = 0, key_id: str = KEY_ID, public: tuple[str, ...] = ()
+    ) -> None:
+        self.objects, self.key_id, self.public = Objects(folder), key_id, public
         self.uploads = Uploads(self.objects)
         try:
             super().__init__((HOST, port), Handler)
@@ -61,6 +64,9 @@ class Handler(Connection):
 
     def _key_id(self) -> str:
         return self.server.key_id
+
+    def _is_public(self) -> bool:
+        return self.command in ("GET", "HEAD") and not self.query and self.key.startswith(self.server.public)
 
     def _operation(self) -> Callable[[], None]:
         level = "object" if self.key else "bucket" if self.bucket else "service"

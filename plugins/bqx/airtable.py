@@ -1,4 +1,4 @@
-"""The AirTable base of an Airflow connection; its token comes from there or from AWS Secrets Manager."""
+"""The Airtable base of an Airflow connection; its token comes from there or from AWS Secrets Manager."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AirtableHook(BaseHook):
 
     An older secret has ``api_key`` instead of ``token``. The base id may be in the extra, in the same
     secret, or in a second one, ``base_secret_name``. ``aws_conn_id`` is the connection to AWS. A host is
-    only needed for an AirTable that is not AirTable's.
+    only needed for an Airtable that is not Airtable's.
 
     Args:
         conn_id: the connection.
@@ -31,7 +31,7 @@ class AirtableHook(BaseHook):
     conn_name_attr = "conn_id"
     default_conn_name = "bqx_airtable"
     conn_type = "airtable"
-    hook_name = "AirTable (BQX)"
+    hook_name = "Airtable (BQX)"
 
     def __init__(self, conn_id: str = default_conn_name) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class AirtableHook(BaseHook):
         return self._base(lambda base_id: SharedLimiter(database_url, _name(base_id)))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether AirTable lets us in, and what to do if not: for the button of the connection's form."""
+        """Whether Airtable lets us in, and what to do if not: for the button of the connection's form."""
         from include.errors import BqxError
         from include.plan.limiter import MemoryLimiter
 
@@ -62,7 +62,7 @@ class AirtableHook(BaseHook):
             self._base(lambda _: MemoryLimiter()).check()
         except BqxError as error:
             return False, str(error)
-        return True, "AirTable answers, and the token reaches the base."
+        return True, "Airtable answers, and the token reaches the base."
 
     def _base(self, limiter: Callable[[str], Any]) -> Any:
         from include.plan.airtable import Base
@@ -95,7 +95,7 @@ def airtable_base(conn_id: str, database_url: str) -> Any:
     """The base behind a connection. Call it from a running task only, and never return it.
 
     Args:
-        conn_id: connection to AirTable.
+        conn_id: connection to Airtable.
         database_url: libpq connection string of the database that keeps the limit.
 
     Returns:

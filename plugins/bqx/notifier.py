@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import BaseNotifier
-
-from bqx.retries import no_retry_for
 
 PATIENCE = 2.0  # seconds a task waits for its event to be written, at most
 LONGEST = 400  # characters of a message
@@ -46,17 +44,6 @@ class TaskEvents(BaseNotifier):
             within(PATIENCE, lambda: _post(url, event))
         except Exception as error:
             self.log.warning("The event %s was not written: %s", self.state, type(error).__name__)
-
-
-def watched(default_args: Mapping[str, Any], final_errors: Iterable[str]) -> dict[str, Any]:
-    """Arguments of a DAG whose tasks stand in the project plan: what happens to them becomes events.
-
-    Args:
-        default_args: of its tasks.
-        final_errors: import paths of errors that are not tried again.
-    """
-    retries = {"retry_policy": no_retry_for(final_errors)}
-    return {"default_args": {**default_args, **task_callbacks(), **retries}, **run_callbacks()}
 
 
 def task_callbacks() -> dict[str, Any]:

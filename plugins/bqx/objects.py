@@ -1,7 +1,9 @@
-"""Where data sets and models are kept."""
+"""Where data sets, models and reports are kept, and bars may be."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Variable
@@ -17,24 +19,72 @@ def object_store(prefix: str = "datasets") -> Any:
         prefix: folder in the bucket that is meant.
 
     Returns:
-        An ``include.dataset.store.ObjectStore``.
+        An ``include.objects.ObjectStore``.
 
     Raises:
         MissingInput: the Airflow Variable that names the bucket is not set.
         BqxError: the bucket may not be used.
     """
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
     from include import settings
-    from include.dataset.store import ObjectStore
     from include.errors import MissingInput
+    from include.objects import ObjectStore
 
-    bucket = Variable.get(settings.BUCKET_VARIABLE, default=None)
+    bucket = _bucket()
     if not bucket:
         raise MissingInput(
             f"The Airflow Variable {settings.BUCKET_VARIABLE} is not set. Set it to the name of the S3 "
-            f"bucket for data sets and models; the connection {settings.AWS_CONNECTION} leads there."
+            f"bucket for data sets, models and reports; the connection {settings.AWS_CONNECTION} leads there."
         )
-    store = ObjectStore(S3Hook(aws_conn_id=settings.AWS_CONNECTION).get_conn(), str(bucket), prefix)
+    store = ObjectStore(_client(), bucket, prefix)
     store.ensure_bucket()
     return store
+
+
+def reports() -> Any:
+    """Where reports go: the folder ``reports/`` of the bucket.
+
+    Without a bucket they go to the folder that an Airflow Variable names, else to ``bqx_reports`` in
+    AIRFLOW_HOME; every worker must see the same folder then. Call it from a running task only.
+
+    Returns:
+        An ``include.reports.Reports``.
+    """
+    from include import settings
+    from include.objects import FolderStore
+    from include.reports import FOLDER, Reports
+
+    if _bucket():
+        return Reports(object_store(FOLDER))
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return Reports(
+        FolderStore(Path(Variable.get(settings.REPORTS_VARIABLE, default=None) or home / "bqx_reports"))
+    )
+
+
+def place_of(source: str | None) -> Any:
+    """The place in a bucket that an address such as ``s3://bucket/bars`` names.
+
+    Args:
+        source: where bars are: an address, a folder, or None.
+
+    Returns:
+        An ``include.objects.ObjectStore``, or None if `source` is no address of S3.
+    """
+    from include.objects import ObjectStore, bucket_and_prefix
+
+    named = bucket_and_prefix(source) if source else None
+    return None if named is None else ObjectStore(_client(), *named)
+
+
+def _bucket() -> str:
+    from include import settings
+
+    return str(Variable.get(settings.BUCKET_VARIABLE, default=None) or "")
+
+
+def _client() -> Any:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from include import settings
+
+    return S3Hook(aws_conn_id=settings.AWS_CONNECTION).get_conn()

@@ -125,7 +125,7 @@ def test_order_of_the_pipeline(dagbag) -> None:
     for before, after in itertools.pairwise(order):
         assert dag.get_task(after).upstream_task_ids == {before}
     waiting = {task.task_id for task in dag.tasks if task.wait_for_completion}
-    assert waiting == {*order} - {"plan"}, "the data do not wait for AirTable"
+    assert waiting == {*order} - {"plan"}, "the data do not wait for Airtable"
     assert {task.task_id for task in dag.tasks if task.deferrable} == waiting, "waiting holds no worker"
     assert {task.trigger_dag_id for task in dag.tasks} <= DAG_IDS
 

@@ -143,7 +143,7 @@ def test_a_gate_that_finds_something_fails_its_stage_and_leaves_a_report(
     asked = {"pairs": ["eurusd", "gbpusd"], "families": ["technical_idx", "correlation_bqx"]}
     run("bqx_load", source=str(folder), pairs=PAIRS, price_side="bid")
     assert run("bqx_features", **asked).state == "success"
-    (page,) = tmp_path.glob("reports/*/s1_6_10_technical_idx_eurusd.html")
+    (page,) = tmp_path.glob("reports/quality/*/s1_6_10_technical_idx_eurusd.html")
     assert "passed" in page.read_text()
 
     db.execute(
@@ -157,12 +157,12 @@ def test_a_gate_that_finds_something_fails_its_stage_and_leaves_a_report(
     assert found["last.s1_6_17_correlation_bqx.build"] == {"success": 1, "skipped": 1}
     (red,) = (
         page
-        for page in tmp_path.glob("reports/*/s1_6_10_technical_idx_eurusd.html")
+        for page in tmp_path.glob("reports/quality/*/s1_6_10_technical_idx_eurusd.html")
         if "passed" not in page.read_text()
     )
     assert "rsi_14" in red.read_text()
 
     mended = run("bqx_features", **asked, rebuild=True, keep_runs=1)
     assert mended.state == "success"
-    (kept,) = (tmp_path / "reports").iterdir()
+    (kept,) = (tmp_path / "reports" / "quality").iterdir()
     assert "passed" in (kept / red.name).read_text(), "the reports of older runs were removed"

@@ -1,4 +1,4 @@
-"""Traffic to the AirTable stand-in: several processes of ours, and somebody else who wants his share."""
+"""Traffic to the Airtable stand-in: several processes of ours, and somebody else who wants his share."""
 
 from __future__ import annotations
 

@@ -17,14 +17,15 @@ import pytest
 
 from include.dataset import report, steps
 from include.dataset.export import open_manifest
-from include.dataset.store import ObjectStore
 from include.errors import MissingInput
+from include.objects import ObjectStore
 from local.postgres import Postgres
 from tests import s3
 from tests.faults.kills import Moment, kill_at, steps_of
 from tests.include.dataset import worlds
 from tests.include.dataset.stores import contents, empty_store
 from tests.include.dataset.test_export import puts
+from tests.reports import in_folder
 
 SEED = int(os.environ.get("BQX_FAULT_SEED", "17"))
 SOAK_KILLS = 20
@@ -56,18 +57,18 @@ def run(task: str, store: ObjectStore, url: str, frame: dict[str, Any], reports:
         steps.choose(store, frame)
         steps.export(url, store, frame, PAIR)
     else:
-        steps.publish(url, store, frame, reports)
+        steps.publish(url, store, frame, in_folder(Path(reports)))
 
 
 def run_alone(task: str, port: int, *rest: Any) -> None:
     """The same in a process of its own."""
-    report.write_report = worlds.plain_report
+    report.draw = worlds.plain_report
     run(task, ObjectStore(s3.connect(port), "bqx-test"), *rest)
 
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "write_report", worlds.plain_report)
+    monkeypatch.setattr(report, "draw", worlds.plain_report)
 
 
 def port_of(store: ObjectStore) -> int:

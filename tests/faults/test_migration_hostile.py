@@ -30,6 +30,7 @@ from local.legacy import FAMILIES, REG_BQX, build_legacy
 from local.postgres import Postgres
 from tests.faults.migrations import Options, carry_out, request, state_of
 from tests.include.storage.samples import sample_bars, store
+from tests.reports import in_folder
 
 PAIRS = ("eurusd", "gbpusd")
 MONTHS = (Month(2024, 1), Month(2024, 2))
@@ -341,7 +342,7 @@ def test_a_function_that_would_break_is_refused_without_views(url: str, tmp_path
 def test_a_failed_comparison_is_not_forgotten(url: str, tmp_path: Path) -> None:
     """A run whose check failed leaves nothing to rename: the next one has to compare all the same."""
     pair, wanted = PAIRS[0], request(PAIRS[:1])
-    made = steps.plan(url, wanted, reports=str(tmp_path), run_label="run")
+    made = steps.plan(url, wanted, reports=in_folder(tmp_path), run_label="run")
     steps.prepare(url, wanted, made["hash"], parallel=1)
     steps.count(url, wanted, made["hash"], pair)
     steps.apply(url, wanted, made["hash"], pair)
@@ -349,7 +350,7 @@ def test_a_failed_comparison_is_not_forgotten(url: str, tmp_path: Path) -> None:
     change(url, f"CREATE TABLE public.kept AS SELECT * FROM {row}; DELETE FROM {row}")
     with pytest.raises(MigrationFailed, match="spread_idx_eurusd_2024_02 has"):
         steps.check(url, wanted, pair)
-    again = steps.plan(url, wanted, reports=str(tmp_path), run_label="again")
+    again = steps.plan(url, wanted, reports=in_folder(tmp_path), run_label="again")
     assert again["pairs"] == [pair]
     assert "Renamed by an earlier run, compared by this one: eurusd" in again["page"]
     with pytest.raises(MigrationFailed, match="spread_idx_eurusd_2024_02 has"):

@@ -20,6 +20,7 @@ from include.storage.connection import connect
 from local.legacy import FAMILIES, build_legacy
 from tests.faults.migrations import carry_out, request, state_of
 from tests.faults.states import Watcher
+from tests.reports import in_folder
 
 PAIRS = ("eurusd", "gbpusd")
 MONTHS = (Month(2024, 7), Month(2024, 8))
@@ -102,7 +103,7 @@ def test_nobody_queues_while_somebody_blocks_for_long(database_url: str, tmp_pat
     pair = PAIRS[0]
     legacy(database_url, PAIRS)
     wanted = request([pair], views=True)
-    made = steps.plan(database_url, wanted, reports=str(tmp_path), run_label="run")
+    made = steps.plan(database_url, wanted, reports=in_folder(tmp_path), run_label="run")
     steps.prepare(database_url, wanted, made["hash"], parallel=1)
     steps.count(database_url, wanted, made["hash"], pair)
     names = [table(family, one) for family in FAMILIES for one in PAIRS]

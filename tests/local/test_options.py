@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from include.errors import BadInput, BadParameter
+from include.objects import ObjectStore
 from include.pairs import PAIRS, USD_MAJORS
 from include.settings import DATASET_PARAMS
 from local.options import PROFILES, Options
+from tests.include.dataset.stores import empty_store
 
 
 def folder_of(tmp_path: Path, *pairs: str) -> str:
@@ -127,3 +129,32 @@ def test_pairs_without_bars_are_refused_at_once(tmp_path: Path) -> None:
 def test_a_folder_without_bars_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no file is named after a pair"):
         Options.of({"data": str(tmp_path)})
+
+
+def test_bars_of_a_bucket_are_looked_at_once_the_stack_is_up(tmp_path: Path) -> None:
+    given: dict[str, str | None] = {"data": "s3://bqx/bars", "crosses": "derive"}
+    options = Options.of(given)
+    assert (options.data, options.pairs, options.first_day) == ("s3://bqx/bars", PAIRS, None)
+    assert options.conf("s3://bqx/bars")["source"] == "s3://bqx/bars"
+    with empty_store(tmp_path) as store:
+        place = store._replace(prefix="bars")
+        for pair in ("eurusd", "usdjpy"):
+            place.put(place.key(f"{pair}.csv"), b"x")
+        asked: list[str] = []
+
+        def opened(address: str) -> ObjectStore:
+            asked.append(address)
+            return place
+
+        assert options.located(opened).pairs == ("eurjpy", "eurusd", "usdjpy")
+        assert asked == ["s3://bqx/bars"]
+        named = Options.of(given | {"pairs": "eurjpy"})
+        assert named.located(opened).pairs == ("eurjpy",)
+        with pytest.raises(BadParameter, match="DATA gives no bars of gbpusd"):
+            Options.of(given | {"pairs": "gbpusd"}).located(opened)
+    assert Options.of({}).located(opened) == Options.of({})
+
+
+def test_an_address_without_a_bucket_is_refused() -> None:
+    with pytest.raises(BadParameter, match="names no bucket"):
+        Options.of({"data": "s3:///bars"})

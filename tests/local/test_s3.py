@@ -570,3 +570,31 @@ def test_a_request_that_nobody_understands_is_answered_and_logged(
     assert (answer.status, b"InternalError" in answer.read()) == (500, True)
     connection.close()
     assert keys(s3) == []
+
+
+def test_a_browser_may_read_reports_and_nothing_else(tmp_path: Path) -> None:
+    with served(tmp_path, public=("reports/",)) as server:
+        client = connect(server.server_port)
+        client.create_bucket(Bucket=BUCKET)
+        for key in ("reports/plan/run/plan.html", "datasets/one/manifest.json"):
+            client.put_object(Bucket=BUCKET, Key=key, Body=b"<p>", ContentType="text/html")
+        host = f"127.0.0.1:{server.server_port}"
+
+        def status(method: str, path: str) -> int:
+            connection = http.client.HTTPConnection(host, timeout=10)
+            connection.request(method, path)
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+            return answer.status
+
+        assert status("GET", f"/{BUCKET}/reports/plan/run/plan.html") == 200
+        assert status("HEAD", f"/{BUCKET}/reports/plan/run/plan.html") == 200
+        assert status("GET", f"/{BUCKET}/reports/none.html") == 404
+        for method, path in (
+            ("GET", f"/{BUCKET}/datasets/one/manifest.json"), ("GET", f"/{BUCKET}"), ("GET", "/"),
+            ("GET", f"/{BUCKET}?list-type=2&prefix=reports/"), ("PUT", f"/{BUCKET}/reports/x.html"),
+            ("DELETE", f"/{BUCKET}/reports/plan/run/plan.html"), ("POST", f"/{BUCKET}/reports/x?uploads"),
+        ):  # fmt: skip
+            assert status(method, path) == 403, (method, path)
+        client.close()

@@ -183,7 +183,7 @@ def test_what_a_connection_lacks_is_named(connect: Any, database_url: str) -> No
 
 def test_a_connection_can_be_tried(connect: Any, airtable: Server) -> None:
     connect(TOKEN, base_id=BASE_ID)
-    assert AirtableHook().test_connection() == (True, "AirTable answers, and the token reaches the base.")
+    assert AirtableHook().test_connection() == (True, "Airtable answers, and the token reaches the base.")
     connect("patWrong", base_id=BASE_ID)
     works, told = AirtableHook().test_connection()
     assert not works

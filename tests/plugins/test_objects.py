@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bqx.objects import object_store
+from bqx.objects import object_store, place_of, reports
 
-from include.dataset.store import ObjectStore
-from include.errors import BqxError, MissingInput
+from include.errors import BadParameter, BqxError, MissingInput
+from include.objects import FolderStore, ObjectStore
 from local import services
 from local.s3.server import Server
 from local.state import State
@@ -84,3 +84,29 @@ def test_a_bucket_that_may_not_be_used_is_named(
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection | {"login": "somebody"}))
     with pytest.raises(BqxError, match="Bucket bqx cannot be used"):
         object_store()
+
+
+def test_reports_go_to_the_bucket_and_open_from_their_link(server: Server) -> None:
+    link = reports().write("plan", "run", {"plan.html": "<p>"})["plan.html"]
+    assert link == f"http://127.0.0.1:{server.server_port}/bqx/reports/plan/run/plan.html"
+    assert [one.key for one in object_store("reports").list("")] == ["reports/plan/run/plan.html"]
+
+
+def test_without_a_bucket_reports_go_to_the_folder_of_the_variable(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_BQX_BUCKET", "")
+    monkeypatch.setenv("AIRFLOW_VAR_BQX_REPORTS", str(tmp_path / "here"))
+    assert reports().store == FolderStore(tmp_path / "here")
+    monkeypatch.setenv("AIRFLOW_VAR_BQX_REPORTS", "")
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    assert reports().store == FolderStore(tmp_path / "bqx_reports")
+
+
+def test_a_source_on_s3_is_opened_by_the_connection_and_never_created(server: Server) -> None:
+    place = place_of("s3://other-bucket/bars/")
+    assert (place.bucket, place.prefix) == ("other-bucket", "bars")
+    assert connect(server.server_port).list_buckets()["Buckets"] == []
+    assert place_of("/data/bars") is place_of(None) is None
+    with pytest.raises(BadParameter, match="names no bucket"):
+        place_of("s3:///bars")

@@ -1,4 +1,4 @@
-"""The long proofs of the AirTable client: fifty kills, and a second client with the real penalties."""
+"""The long proofs of the Airtable client: fifty kills, and a second client with the real penalties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- How fast AirTable may be asked: one row per base, times in seconds since 1970 by the clock of this server.
+-- How fast Airtable may be asked: one row per base, times in seconds since 1970 by the clock of this server.
 CREATE SCHEMA IF NOT EXISTS bqx;
 
 CREATE TABLE IF NOT EXISTS bqx.airtable_limits (

@@ -1,2 +1,2 @@
 -- CREATE ... IF NOT EXISTS fails when two sessions run it at once: one after the other.
-SELECT pg_advisory_xact_lock(hashtextextended('bqx: create the limits of AirTable', 0));
+SELECT pg_advisory_xact_lock(hashtextextended('bqx: create the limits of Airtable', 0));

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from include.dataset.store import ObjectStore
+from include.objects import ObjectStore
 from local.postgres import Postgres
 from tests.include.dataset import worlds
 from tests.include.dataset.stores import empty_store

@@ -34,7 +34,7 @@ class Case:
     manifest: Manifest
 
     def report(self) -> tuple[object, ...]:
-        """Arguments of `write_report` after the folder."""
+        """Arguments of `draw`."""
         return self.frame, self.profiles, self.selection, self.rho, self.stability, self.manifest
 
 

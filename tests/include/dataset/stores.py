@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from include.dataset.export import finish, write_part
 from include.dataset.manifest import Manifest, Part
-from include.dataset.store import ObjectStore
+from include.objects import ObjectStore
 from tests.s3 import connect, served
 
 PAIRS = ("eurusd", "gbpusd")

@@ -31,8 +31,8 @@ from include.dataset.export import (
     write_part,
 )
 from include.dataset.manifest import Manifest
-from include.dataset.store import ObjectStore
 from include.errors import BadParameter, DatasetConflict, MissingInput, QualityError
+from include.objects import ObjectStore
 from tests.include.dataset.stores import (
     COLUMNS,
     MONTHS,

@@ -21,10 +21,10 @@ from include.dataset.evidence import Evidence
 from include.dataset.export import open_manifest, read_document, read_split
 from include.dataset.frame import Frame
 from include.dataset.manifest import Manifest
-from include.dataset.store import ObjectStore
 from include.dataset.work import Work
 from include.features.arrays import Floats
 from include.features.bars import Bars
+from include.objects import ObjectStore
 from local.postgres import Postgres
 from tests.include.dataset import worlds
 from tests.include.dataset.conftest import World
@@ -49,7 +49,7 @@ class Files(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "write_report", worlds.plain_report)
+    monkeypatch.setattr(report, "draw", worlds.plain_report)
 
 
 def read(store: ObjectStore, manifest: Manifest, name: str) -> Files:
@@ -90,7 +90,7 @@ def planted(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
         worlds.fill(url, worlds.market(signal=SIGNAL), [PAIR])
         frame = worlds.plan(url, pairs=[PAIR], max_folds=0, columns="all")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(report, "write_report", worlds.plain_report)
+            patch.setattr(report, "draw", worlds.plain_report)
             answer = worlds.make(url, store, frame, folder)
         yield World(name, url, store, frame, answer, folder)
 

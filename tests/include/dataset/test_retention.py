@@ -10,8 +10,8 @@ import pytest
 
 from include.dataset.export import finish, open_manifest, write_document, write_part
 from include.dataset.retention import clean_up
-from include.dataset.store import ObjectStore
 from include.errors import MissingInput
+from include.objects import ObjectStore
 from tests.include.dataset.stores import contents, empty_store, export, manifest, table, tables
 
 AT_ONCE = timedelta(0)

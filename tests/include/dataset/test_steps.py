@@ -22,7 +22,6 @@ from include.dataset.matrix import read_matrix
 from include.dataset.publish import DOCUMENTS
 from include.dataset.select import Selection
 from include.dataset.split import GAP, SETS
-from include.dataset.store import ObjectStore
 from include.dataset.targets import TARGETS
 from include.errors import (
     BadParameter,
@@ -36,6 +35,7 @@ from include.errors import (
 from include.features.arrays import Columns, Minutes
 from include.features.catalogue import STORED
 from include.names import Month, to_datetime
+from include.objects import ObjectStore
 from include.storage.connection import connect
 from local.postgres import Postgres
 from tests.include.dataset import worlds
@@ -43,12 +43,13 @@ from tests.include.dataset.conftest import World
 from tests.include.dataset.stores import contents, empty_store, export
 from tests.include.dataset.test_export import puts
 from tests.include.dataset.worlds import PAIRS, make, plan
+from tests.reports import in_folder
 
 
 @pytest.fixture(autouse=True)
 def undrawn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the report of the world itself is drawn."""
-    monkeypatch.setattr(report, "write_report", worlds.plain_report)
+    monkeypatch.setattr(report, "draw", worlds.plain_report)
 
 
 @pytest.fixture
@@ -425,7 +426,7 @@ def test_no_data_set_while_legacy_tables_wait(copied: str, store: ObjectStore) -
 
 def test_cleaning_up_leaves_documents_and_says_what_goes(world: World, tmp_path: Path) -> None:
     before = contents(world.store)
-    told = steps.clean_up(world.store, str(world.reports), 1)
+    told = steps.clean_up(world.store, in_folder(world.reports), 1)
     assert (told["kept"], told["strays"], told["work"]) == (["one"], [], [])
     assert contents(world.store) == before
     assert Path(world.answer["report"]).exists()

@@ -12,9 +12,9 @@ import pytest
 
 from include.dataset.frame import Frame
 from include.dataset.split import split
-from include.dataset.store import ObjectStore
 from include.dataset.work import Work, arrays_bytes, json_bytes, remove_abandoned
 from include.errors import MissingInput
+from include.objects import ObjectStore
 from tests.include.dataset.stores import contents, empty_store, export
 
 FRAME = Frame(

@@ -20,6 +20,7 @@ from tests.faults.migrations import carry_out, request
 from tests.include.migration import database
 from tests.include.migration.database import PAIRS, ROWS
 from tests.include.storage.samples import sample_bars, store
+from tests.reports import in_folder
 
 RENAMED = {"reg_idx_eurusd": 2 * ROWS, "statistics_idx_eurusd": 2 * ROWS}
 
@@ -100,7 +101,7 @@ def test_documents_of_some_pairs_do_not_stand_for_others(legacy: str, tmp_path: 
 def test_nothing_is_published_while_something_is_left(legacy: str, tmp_path: Path) -> None:
     wanted = request(PAIRS)
     with pytest.raises(MigrationFailed, match="Left to rename: reg_eurusd"):
-        steps.publish(legacy, wanted, "", reports=str(tmp_path), run_label="r")
+        steps.publish(legacy, wanted, "", reports=in_folder(tmp_path), run_label="r")
 
 
 def test_a_table_that_the_builds_made_gives_way_to_the_legacy_one_if_allowed(

@@ -27,6 +27,7 @@ from local.legacy import build_legacy
 from local.postgres import Postgres
 from tests.include.quality.samples import change, copy_of
 from tests.include.storage.samples import sample_bars, store
+from tests.reports import in_folder
 
 PAIRS = ("eurusd", "gbpusd")
 FAMILIES = ("statistics_bqx",)
@@ -48,7 +49,7 @@ def template(postgres: Postgres, reports: Path) -> Iterator[str]:
         store(url, pair, sample_bars(seed, days_around=1, months=2))
     for pair in PAIRS:
         build(url, pair, FAMILIES)
-        check_stage(url, pair, FAMILIES, reports=str(reports), run_label="run 1")
+        check_stage(url, pair, FAMILIES, reports=in_folder(reports), run_label="run 1")
     yield name
     with closing(postgres.connect()) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -167,14 +168,14 @@ def test_a_build_after_the_gate_is_not_checked(url: str, reports: Path) -> None:
     build(url, "gbpusd", FAMILIES, ["2024-02"], rebuild=True)
     found = proof(url, reports, "gate")
     assert (found.done, found.begun, found.missing) == (False, True, ("gbpusd",))
-    check_stage(url, "gbpusd", FAMILIES, ["2024-02"], reports=str(reports), run_label="run 2")
+    check_stage(url, "gbpusd", FAMILIES, ["2024-02"], reports=in_folder(reports), run_label="run 2")
     assert proof(url, reports, "gate").done
 
 
 def test_a_gate_that_finds_something(url: str, reports: Path) -> None:
     change(url, f"UPDATE bqx.{TABLE} SET mean_20 = 1e9 WHERE ts_utc = '2024-02-01 12:00+00'")
     with pytest.raises(QualityError):
-        check_stage(url, "eurusd", FAMILIES, reports=str(reports), run_label="run 3")
+        check_stage(url, "eurusd", FAMILIES, reports=in_folder(reports), run_label="run 3")
     found = proof(url, reports, "gate")
     assert (found.done, found.missing) == (False, ("eurusd",))
     assert "1 findings" in found.text
@@ -219,7 +220,7 @@ def test_bars_that_changed_take_done_away_until_the_next_build(url: str, reports
         assert (found.done, found.missing) == (False, ("gbpusd",)), kind
         assert "1 pairs do not follow from the present bars and code" in found.text
     build(url, "gbpusd", FAMILIES)
-    check_stage(url, "gbpusd", FAMILIES, reports=str(reports), run_label="run 2")
+    check_stage(url, "gbpusd", FAMILIES, reports=in_folder(reports), run_label="run 2")
     for kind in ("backfill", "gate"):
         assert proof(url, reports, kind).done
 
@@ -251,7 +252,7 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
         return [one.done for one in found.values()]
 
     assert states() == [False, False, False]
-    made = steps.plan(database_url, request, reports=str(tmp_path), run_label="m")
+    made = steps.plan(database_url, request, reports=in_folder(tmp_path), run_label="m")
     steps.prepare(database_url, request, made["hash"], parallel=1)
     for pair in PAIRS:
         steps.count(database_url, request, made["hash"], pair)
@@ -260,7 +261,7 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
     for pair in PAIRS:
         steps.check(database_url, request, pair)
     assert states() == [True, True, False]
-    steps.publish(database_url, request, made["hash"], reports=str(tmp_path), run_label="m")
+    steps.publish(database_url, request, made["hash"], reports=in_folder(tmp_path), run_label="m")
     assert states() == [True, True, True]
 
 

@@ -251,7 +251,7 @@ def test_verdicts(base: str, more: dict[str, object], verdict: str, mood: str) -
     bases = {"old": old(), "same": whole, "less": worlds.remove(whole, "Tasks", TASK)}
     found = made(bases[base], **more)
     assert (found.verdict, found.mood) == (verdict, mood)
-    assert report.summary(found).startswith(f"Project plan in AirTable: {verdict}. ")
+    assert report.summary(found).startswith(f"Project plan in Airtable: {verdict}. ")
 
 
 def test_what_does_not_add_up_is_named() -> None:
@@ -268,8 +268,8 @@ def test_after_the_run_the_records_are_those_that_are_there() -> None:
     found = made(base, plan, checks=checks, carried=Carried(5, 2, (), 0), after=after)
     lines = report.summary(found).splitlines()
     assert lines[0].startswith(
-        "Project plan in AirTable: carried out and verified. 5 records created, 2 updated."
+        "Project plan in Airtable: carried out and verified. 5 records created, 2 updated."
     )
-    assert "Stages in AirTable: 7 -> 8" in lines
+    assert "Stages in Airtable: 7 -> 8" in lines
     assert "two of them, known" in report.markdown(found)
     assert "## Created: 1 stage, 4 tasks" in report.markdown(found)

@@ -21,6 +21,7 @@ from include.quality.gate import check_stage
 from local.postgres import Postgres
 from tests.include.quality.samples import PAIR, built, change, copy_of
 from tests.include.storage.samples import sample_bars, store
+from tests.reports import in_folder
 
 FAMILIES = ("bollinger_idx", "statistics_bqx")
 COLUMNS = [column for name in FAMILIES for column in family(name).columns]
@@ -42,7 +43,7 @@ def url(postgres: Postgres, template: str) -> Iterator[str]:
 def check(
     url: str, folder: Path, families: tuple[str, ...] = FAMILIES, **options: object
 ) -> dict[str, object]:
-    return check_stage(url, PAIR, families, reports=str(folder), run_label="run 1", **options)
+    return check_stage(url, PAIR, families, reports=in_folder(folder), run_label="run 1", **options)
 
 
 def test_good_tables_pass_and_are_counted_exactly(url: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from include.features.catalogue import family
 from include.quality import report
 from include.quality.findings import Finding, Inspection
 from include.quality.report import render, write_report
+from tests.reports import in_folder
 
 FAMILY = "bollinger_idx"
 TABLE = "bollinger_idx_eurusd"
@@ -104,12 +105,12 @@ def test_the_page_needs_nothing_from_outside(inspection: Inspection) -> None:
 
 
 def test_it_is_kept_with_the_run_under_the_name_of_the_stage(inspection: Inspection, tmp_path: Path) -> None:
-    path = Path(write_report(inspection, str(tmp_path / "not" / "there")))
+    path = Path(write_report(inspection, in_folder(tmp_path / "not" / "there")))
     assert path.name == "bollinger_idx_eurusd.html"
-    assert path.parent == tmp_path / "not" / "there" / "manual__2024-05-01T00-00-00+00-00"
+    assert path.parent == tmp_path / "not" / "there" / "quality" / "manual__2024-05-01T00-00-00+00-00"
     inspection.families = ("technical_idx",)
     inspection.columns, inspection.records = {}, []
-    other = Path(write_report(inspection, str(tmp_path / "not" / "there")))
+    other = Path(write_report(inspection, in_folder(tmp_path / "not" / "there")))
     assert other.name == "s1_6_10_technical_idx_eurusd.html"
     assert "1.6.10 Technical IDX build" in other.read_text(encoding="utf-8")
     assert {entry.name for entry in path.parent.iterdir()} == {path.name, other.name}
@@ -118,10 +119,10 @@ def test_it_is_kept_with_the_run_under_the_name_of_the_stage(inspection: Inspect
 def test_a_failure_leaves_the_old_page(
     inspection: Inspection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = Path(write_report(inspection, str(tmp_path)))
+    path = Path(write_report(inspection, in_folder(tmp_path)))
     before = path.read_text(encoding="utf-8")
     monkeypatch.setattr(report, "render", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_report(inspection, str(tmp_path))
+        write_report(inspection, in_folder(tmp_path))
     assert path.read_text(encoding="utf-8") == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]

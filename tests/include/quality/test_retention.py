@@ -14,6 +14,7 @@ from include.quality.retention import clean_up
 from include.storage.connection import connect
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
+from tests.reports import in_folder
 
 LEFTOVER = "bollinger_idx_eurusd_2024_02__build"
 
@@ -29,56 +30,45 @@ def url(database_url: str) -> str:
 def reports(tmp_path: Path) -> Path:
     """Three runs, the names not in the order of their age."""
     for age, run in enumerate(("b", "c", "a")):
-        path = write_report(Inspection("eurusd", ("bollinger_idx",), run), str(tmp_path))
+        path = write_report(Inspection("eurusd", ("bollinger_idx",), run), in_folder(tmp_path))
         os.utime(path, (1e9 - age, 1e9 - age))
     return tmp_path
 
 
 def runs(reports: Path) -> set[str]:
-    return {entry.name for entry in reports.iterdir()}
+    return {entry.name for entry in (reports / "quality").iterdir()}
 
 
 def test_the_newest_runs_stay(url: str, reports: Path) -> None:
-    result = clean_up(url, str(reports), 2)
-    assert (result["report_folders"], result["runs_kept"]) == (["a"], 2)
+    result = clean_up(url, in_folder(reports), 2)
+    assert (result["reports"], result["runs_kept"]) == (["quality/a"], 2)
     assert runs(reports) == {"b", "c"}
     assert int(str(result["bytes"])) > 1000
 
 
 def test_a_plan_says_the_same_and_removes_nothing(url: str, reports: Path, db: psycopg.Connection) -> None:
     db.execute(f"CREATE TABLE bqx.{LEFTOVER} (ts_utc TIMESTAMPTZ)")
-    plan = clean_up(url, str(reports), 1, dry_run=True)
-    assert (plan["report_folders"], plan["tables"]) == (["c", "a"], [LEFTOVER])
+    plan = clean_up(url, in_folder(reports), 1, dry_run=True)
+    assert (plan["reports"], plan["tables"]) == (["quality/c", "quality/a"], [LEFTOVER])
     assert runs(reports) == {"a", "b", "c"}
     assert db.execute(f"SELECT to_regclass('bqx.{LEFTOVER}')").fetchone() != (None,)
-    assert clean_up(url, str(reports), 1) == plan | {"dry_run": False}
+    assert clean_up(url, in_folder(reports), 1) == plan | {"dry_run": False}
 
 
-def test_folders_with_anything_else_are_left_alone(url: str, reports: Path) -> None:
-    (reports / "a" / "notes.txt").write_text("mine")
-    (reports / "c" / "page.html").write_text("<html>not ours</html>")
-    (reports / "empty").mkdir()
-    (reports / "file").write_text("x")
-    (reports / "link").symlink_to(reports / "b")
-    before = runs(reports)
-    result = clean_up(url, str(reports), 0)
-    assert result["report_folders"] == ["b"]
-    assert set(result["not_ours"]) == {"a", "c", "empty"}
-    assert runs(reports) == before - {"b"}
-    assert len(list((reports / "a").iterdir())) == 2
-
-
-def test_unfinished_pages_of_a_killed_process_go_with_their_run(url: str, reports: Path) -> None:
-    (reports / "a" / ".x.part").write_text("half")
-    os.utime(reports / "a" / ".x.part", (1e9 - 9, 1e9 - 9))
-    clean_up(url, str(reports), 2)
-    assert runs(reports) == {"b", "c"}
+def test_reports_of_every_kind_but_data_sets_go(url: str, reports: Path) -> None:
+    kept = in_folder(reports)
+    kept.write("migration", "m", {"plan.txt": "x"})
+    kept.write("plan", "p", {"plan.html": "x"})
+    kept.write("datasets", "d", {"index.html": "x"})
+    result = clean_up(url, kept, 0)
+    assert set(result["reports"]) == {"quality/a", "quality/b", "quality/c", "migration/m", "plan/p"}
+    assert [path.name for path in reports.rglob("*") if path.is_file()] == ["index.html"]
 
 
 def test_no_folder_is_no_problem(url: str, tmp_path: Path) -> None:
-    assert clean_up(url, str(tmp_path / "none"), 3)["report_folders"] == []
+    assert clean_up(url, in_folder(tmp_path / "none"), 3)["reports"] == []
     with pytest.raises(ValueError, match="-1"):
-        clean_up(url, str(tmp_path), -1)
+        clean_up(url, in_folder(tmp_path), -1)
 
 
 def test_only_tables_that_a_build_made_are_dropped(url: str, tmp_path: Path, db: psycopg.Connection) -> None:
@@ -91,7 +81,7 @@ def test_only_tables_that_a_build_made_are_dropped(url: str, tmp_path: Path, db:
         "CREATE TABLE bqx.bollinger_idx_eurusd_2024_03__build PARTITION OF bqx.bollinger_idx_eurusd "
         "FOR VALUES FROM ('2024-03-01Z') TO ('2024-04-01Z')"
     )
-    result = clean_up(url, str(tmp_path), 3)
+    result = clean_up(url, in_folder(tmp_path), 3)
     assert set(result["tables"]) == {LEFTOVER, "m1_gbpusd_2024_12__build"}
     left = {
         name
@@ -104,7 +94,7 @@ def test_a_table_somebody_holds_stays(url: str, tmp_path: Path, db: psycopg.Conn
     db.execute(f"CREATE TABLE bqx.{LEFTOVER} (ts_utc TIMESTAMPTZ)")
     with db.transaction():
         db.execute(f"LOCK TABLE bqx.{LEFTOVER} IN ACCESS SHARE MODE")
-        result = clean_up(url, str(tmp_path), 3)
+        result = clean_up(url, in_folder(tmp_path), 3)
     assert (result["tables"], result["in_use"]) == ([], [LEFTOVER])
     assert db.execute(f"SELECT to_regclass('bqx.{LEFTOVER}')").fetchone() != (None,)
 
@@ -112,4 +102,4 @@ def test_a_table_somebody_holds_stays(url: str, tmp_path: Path, db: psycopg.Conn
 def test_a_running_build_is_not_seen(url: str, tmp_path: Path, db: psycopg.Connection) -> None:
     with db.transaction():
         db.execute(f"CREATE TABLE bqx.{LEFTOVER} (ts_utc TIMESTAMPTZ)")
-        assert clean_up(url, str(tmp_path), 3)["tables"] == []
+        assert clean_up(url, in_folder(tmp_path), 3)["tables"] == []

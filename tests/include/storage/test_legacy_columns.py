@@ -26,6 +26,7 @@ from include.storage.tables import Table, table_of
 from local.legacy import build_legacy
 from tests.faults.migrations import carry_out, request
 from tests.include.storage.samples import sample_bars, store
+from tests.reports import in_folder
 
 TABLE = Table("demo", "eurusd", {"x": "DOUBLE PRECISION"})
 NAME, MONTH = "demo_eurusd", Month(2024, 2)
@@ -293,7 +294,7 @@ def test_a_renamed_table_is_built_checked_and_built_again(url: str, tmp_path) ->
     }
     assert means[0] == len(kept) - (family(FAMILY).columns[0].first_row)
     assert check_coverage(url, [PAIR], [FAMILY])["rows"] == {PAIR: len(kept)}
-    check_stage(url, PAIR, [FAMILY], reports=str(tmp_path), run_label="r")
+    check_stage(url, PAIR, [FAMILY], reports=in_folder(tmp_path), run_label="r")
     assert build(url, PAIR, [FAMILY])["already_right"] == 4
     again = build(url, PAIR, [FAMILY], rebuild=True)
     assert (again["built"], again["legacy_rows_aside"]) == (4, 0)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from include.dataset.store import ObjectStore
-from include.errors import BqxError
+from include.errors import BadParameter, BqxError
+from include.objects import FolderStore, ObjectStore, bucket_and_prefix
 from tests.include.dataset.stores import empty_store
 from tests.s3 import connect
 
@@ -121,3 +122,50 @@ def test_what_could_not_be_deleted_is_said(store: ObjectStore) -> None:
         BqxError, match=r"1 objects of bucket bqx-test could not be deleted.* a: AccessDenied"
     ):
         store.delete(["a"])
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("s3://my-bucket/bars/m1/", ("my-bucket", "bars/m1")),
+        ("S3://my.bucket", ("my.bucket", "")),
+        ("/data/bars", None),
+        ("bars/s3://x", None),
+    ],
+)
+def test_an_address_names_bucket_and_folder(address: str, found: tuple[str, str] | None) -> None:
+    assert bucket_and_prefix(address) == found
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3:///bars", "s3://My_Bucket/bars", "s3://a/bars"])
+def test_an_address_without_a_bucket_is_refused(address: str) -> None:
+    with pytest.raises(BadParameter, match="names no bucket: write s3://bucket/folder"):
+        bucket_and_prefix(address)
+
+
+def test_a_link_leads_to_the_object_or_to_the_console(store: ObjectStore) -> None:
+    endpoint = store.client.meta.endpoint_url
+    assert store.link("reports/a b+c.html") == f"{endpoint}/bqx-test/reports/a%20b%2Bc.html"
+    aws = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="secret")
+    link = ObjectStore(aws, "bqx", "reports").link("reports/plan/a+b/plan.html")
+    assert link == (
+        "https://eu-west-1.console.aws.amazon.com/s3/object/bqx"
+        "?region=eu-west-1&prefix=reports%2Fplan%2Fa%2Bb%2Fplan.html"
+    )
+    assert "secret" not in link
+    assert "Signature" not in link
+
+
+def test_a_folder_answers_as_a_bucket_does(tmp_path: Path) -> None:
+    folder = FolderStore(tmp_path / "not" / "there")
+    assert folder.get("a/b.txt") is None
+    assert list(folder.list("")) == []
+    folder.put("a/b.txt", b"one")
+    folder.put("a/c.txt", b"two")
+    folder.put("a/c.txt", b"three")
+    assert [(found.key, found.bytes) for found in folder.list("a/")] == [("a/b.txt", 3), ("a/c.txt", 5)]
+    assert [found.key for found in folder.list("a/c")] == ["a/c.txt"]
+    folder.delete(["a/b.txt", "a/b.txt", "never"])
+    assert folder.get("a/c.txt") == b"three"
+    folder.delete(["a/c.txt"])
+    assert list(folder.path.iterdir()) == []
