@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,9 +167,12 @@ def test_the_env_file_leads_to_the_tables(stack: Stack) -> None:
     assert api == f"http://127.0.0.1:{stack.port}"
 
 
-def test_a_second_run_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
+def test_a_second_run_from_the_bucket_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
     before = stack.processes
-    done = call("run", stack.state.root, "--data", str(bars), "--pairs", ",".join(PAIRS))
+    place = stack.place_of("s3://bqx/bars/m1")
+    for path in bars.glob("*.parquet"):
+        place.put(place.key(path.name), path.read_bytes())
+    done = call("run", stack.state.root, "--data", "s3://bqx/bars/m1")  # the pairs are those that it holds
     assert done.returncode == 0, done.stdout + done.stderr
     assert "running already" in done.stdout
     assert stack.processes == before
@@ -179,12 +183,29 @@ def test_a_second_run_reuses_stack_and_data(stack: Stack, bars: Path) -> None:
     }
     built = {stage: number for stage, number in rows.items() if not stage.startswith("dataset ")}
     assert built
-    assert set(built.values()) == {"0"}, "tables that are right are not built again"
+    assert set(built.values()) == {"0"}, "the bucket gives the tables that the folder gave"
     assert "dataset export" in rows
     first = content((stack.state.logs / "first_run.txt").read_text())
     assert len(first) == 1
     assert content(done.stdout) == first, "the same bars give the same training set, under another id"
     assert "Project plan in Airtable: up to date" in done.stdout
+
+
+def test_every_report_opens_from_its_link_with_nothing_but_the_bucket(stack: Stack) -> None:
+    with psycopg.connect(stack.postgres.url("airflow")) as connection:
+        texts = [
+            str(text) for (text,) in connection.execute("SELECT value FROM xcom WHERE value IS NOT NULL")
+        ]
+    logs = [path.read_text() for path in (stack.state.airflow / "logs").rglob("*.log")]
+    pattern = re.compile(r"http://127\.0\.0\.1:\d+/bqx/reports/[\w/.+=@-]*\w")
+    returned, logged = ({link for text in place for link in pattern.findall(text)} for place in (texts, logs))
+    kinds = {link.split("/reports/")[1].split("/")[0] for link in returned}
+    assert kinds == {"quality", "datasets", "migration", "plan"}
+    assert len(returned) > 10
+    for link in returned | logged:
+        with urllib.request.urlopen(link, timeout=10) as answer:
+            assert (answer.status, len(answer.read()) > 100) == (200, True), link
+    assert {link for link in returned if link.endswith(".html")} <= logged
 
 
 def content(said: str) -> list[str]:

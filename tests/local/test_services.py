@@ -234,7 +234,7 @@ def test_without_a_free_port_it_says_so(stack: Stack, monkeypatch: pytest.Monkey
 def test_changed_code_of_a_stand_in_needs_a_new_start(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    code = tmp_path / "bundle" / "include" / file
+    code = tmp_path / "bundle" / file
     code.parent.mkdir(parents=True)
     code.write_text("1")
     assert stack.start()

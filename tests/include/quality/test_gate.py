@@ -132,7 +132,7 @@ def test_a_planted_fault_is_caught_and_named(url: str, tmp_path: Path, damage: s
     change(url, damage)
     with pytest.raises(QualityError, match=told) as caught:
         check(url, tmp_path)
-    page = tmp_path / "run-1" / f"bollinger_idx_statistics_bqx_{PAIR}.html"
+    page = tmp_path / "quality" / "run-1" / f"bollinger_idx_statistics_bqx_{PAIR}.html"
     assert str(page) in str(caught.value)
     assert page.exists()
 
