@@ -99,7 +99,7 @@ class Run:
     def carry_out(self) -> list[dict[str, Any]]:
         """What the tasks that rename returned."""
         made = self.task("plan", steps.plan, reports=in_folder(self._folder), run_label="bench")
-        self.task("prepare", steps.prepare, made["hash"], parallel=self._parallel)
+        self.task("prepare", steps.prepare, made, parallel=self._parallel)
         self.per_pair("count", steps.count, made["hash"])
         with Reader(self._url, [table(family, pair) for pair in PAIRS for family in FAMILIES]) as reader:
             applied = self.per_pair("apply", steps.apply, made["hash"])

@@ -25,6 +25,7 @@ from include.pairs import PAIRS
 from include.storage.arrays import read_rows
 from include.storage.connection import Connection, connect
 from include.storage.log import Built, builds_of, logged_months
+from include.storage.partitions import count_rows, partition_of
 from include.storage.schema import columns_of
 from include.storage.tables import SHARED
 
@@ -159,7 +160,7 @@ def _check_month(
     tables = [name_of(family, pair) for pair in pairs for family in families]
     log = builds_of(connection, [*tables, SHARED], [month])
     shared = _read_shared(connection, [chunks[pair] for pair in pairs]) if shares else None
-    reason = _why_shared_is_stale(chunks, month, log.get((SHARED, month))) if shares else ""
+    reason = _why_shared_is_stale(connection, chunks, month, log.get((SHARED, month))) if shares else ""
     found = Freshness((), {}, {})
     stale = []
     for pair in pairs:
@@ -198,10 +199,20 @@ def _why(last: Built | None, expected: str, *, rows: int) -> str:
     return _OTHER if rows else _EMPTY
 
 
-def _why_shared_is_stale(chunks: Mapping[str, Chunk], month: Month, last: Built | None) -> str:
+def _why_shared_is_stale(
+    connection: Connection, chunks: Mapping[str, Chunk], month: Month, last: Built | None
+) -> str:
     has_rows = any(len(chunk.rows_of_month) for chunk in chunks.values())
     why = _why(last, shared_fingerprint(cut(chunks, month)), rows=has_rows)
+    if not why and last is not None and last.rows != _rows_of(connection, month):
+        why = "rows of it were deleted or added since it was built"
     return f"what all pairs share ({SCHEMA}.{SHARED}) is not up to date: {why}" if why else ""
+
+
+def _rows_of(connection: Connection, month: Month) -> int:
+    """Rows of the shared table in a month, counted."""
+    name = partition_of(connection, SHARED, month)
+    return count_rows(connection, name) if name else 0
 
 
 def _read_shared(connection: Connection, chunks: Sequence[Chunk]) -> Shared:

@@ -74,8 +74,7 @@ def prepare(
         source = _open(connection, request, place)
         refuse_unmigrated(connection, source.pairs)
         limits = {pair: source.limits(pair) for pair in source.pairs}
-        stored = baselines(connection) if columns_of(connection, "baseline_rates") else {}
-        bases = choose_baselines(source, stored)
+        bases = choose_baselines(source, baselines(connection))
         newest = max(last for _, last in limits.values())
         if not dry_run:
             newest = _store(connection, request, source, bases, newest)

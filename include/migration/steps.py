@@ -101,7 +101,7 @@ def plan(url: str, request: Request, *, reports: Reports, run_label: str) -> dic
 
 
 def prepare(
-    url: str, request: Request, planned: Mapping[str, Any], *, parallel: int, dry_run: bool
+    url: str, request: Request, planned: Mapping[str, Any], *, parallel: int, dry_run: bool = False
 ) -> dict[str, Any]:
     """Preflight, and the plan is stored: nothing of the legacy tables is touched.
 

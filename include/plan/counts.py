@@ -76,7 +76,13 @@ def stale_tables(
     stamp = hashlib.sha256(f"{code_version()} {sorted(stamps.items())}".encode()).hexdigest()
 
     def look(_: Connection, __: str) -> list[str]:
-        return sorted({one.table for one in check_freshness(url, pairs, families).stale})
+        tables = {name_of(family, pair) for pair in pairs for family in families}
+        stale = check_freshness(url, pairs, families).stale
+        unreadable = {
+            one.pair for one in stale if one.table not in tables
+        }  # its bars tell nothing of any table
+        named = {one.table for one in stale} & tables
+        return sorted(named | {name_of(family, pair) for pair in unreadable for family in families})
 
     return frozenset(_remembered(connection, {f"stale {question}": stamp}, look)[f"stale {question}"])
 

@@ -17,6 +17,8 @@ from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
 from include.storage.connection import Connection, connect, statement
+from include.storage.log import logged_months
+from include.storage.ownership import foreign_columns
 from include.storage.schema import columns_of
 from include.storage.stage_order import legacy_tables
 from include.storage.tables import table_of
@@ -80,7 +82,7 @@ class _Look:
         self, url: str, connection: Connection, pairs: tuple[str, ...], asked: Sequence[Evidence]
     ) -> None:
         self.connection, self.pairs = connection, pairs
-        counting = {family for one in asked if one.kind == "backfill" for family in one.families}
+        counting = {family for one in asked if one.kind in ("backfill", "gate") for family in one.families}
         tables = [name_of(family, pair) for family in sorted(counting) for pair in pairs]
         self.grid: Mapping[str, Months] = grid_rows_of(connection, pairs) if counting else {}
         self.rows: Mapping[str, Months] = rows_of(connection, tables) if self.grid else {}
@@ -119,7 +121,7 @@ class _Look:
         return Proof(proof.done, rows > 0, text, proof.missing)
 
     def gate(self, families: Sequence[str]) -> Proof:
-        """The quality gate found nothing in the newest build of every partition, and that is not stale."""
+        """The gate found nothing in the newest build of every partition, and its rows are still there."""
         gates = self._gates(families)
         nothing = _Gate(0, 0, 0, "")
         per_pair = {
@@ -129,7 +131,7 @@ class _Look:
         absent = [
             pair
             for pair, found in per_pair.items()
-            if pair in stale or not all(gate.passed for gate in found)
+            if pair in stale or not all(gate.passed for gate in found) or not self._is_full(pair, families)
         ]
         every = [gate for found in per_pair.values() for gate in found]
         findings = sum(gate.findings for gate in every)
@@ -186,11 +188,20 @@ class _Look:
     def _has_table(self, family: str, pair: str) -> bool:
         wanted = table_of(family, pair)
         present = columns_of(self.connection, wanted.name)
-        return wanted.columns.items() <= present.items()
+        if not wanted.columns.items() <= present.items():
+            return False
+        # Names that were taken back: the columns are legacy ones again, whatever they are called.
+        return wanted.name not in foreign_columns(self.connection, [wanted])
 
     def _is_full(self, pair: str, families: Sequence[str]) -> bool:
         grid = self.grid.get(pair)
-        return bool(grid) and all(self.rows.get(name_of(name, pair)) == grid for name in families)
+        return bool(grid) and all(self._built_rows(name_of(name, pair)) == grid for name in families)
+
+    def _built_rows(self, table: str) -> Months:
+        """Rows by month, without months of legacy rows that no bar asks for and no build touched."""
+        logged = logged_months(self.connection, [table]) if self._exists("build_log") else ()
+        built = {str(month) for month in logged}
+        return {month: rows for month, rows in self.rows.get(table, {}).items() if month in built}
 
     def _about_stale(self, families: Sequence[str]) -> str:
         stale = self._stale(families)

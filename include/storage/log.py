@@ -20,7 +20,9 @@ class Baseline(NamedTuple):
 
 
 def baselines(connection: Connection) -> dict[str, Baseline]:
-    """Every stored baseline by pair."""
+    """Every stored baseline by pair; none before the first load."""
+    if connection.execute("SELECT to_regclass('bqx.baseline_rates') IS NULL").fetchone() == (True,):
+        return {}
     rows = connection.execute("SELECT pair, baseline_ts, baseline_rate FROM bqx.baseline_rates")
     return {str(pair): Baseline(_minute(ts), float(str(rate))) for pair, ts, rate in rows}
 

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 import pytest
 from psycopg import sql
 
+from include.build.freshness import check_freshness
+from include.build.months import build
+from include.build.shared import build_shared
 from include.dataset.steps import plan as plan_data_set
 from include.errors import BqxError, Busy, Incomplete, MigrationDue
 from include.features.catalogue import STORED
-from include.local import legacy
-from include.local.postgres import Postgres
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.migration import journal, locking, steps
@@ -30,16 +31,16 @@ from include.migration.steps import MIGRATE, REVERT
 from include.names import LEGACY, Month
 from include.settings import DATASET_PARAMS, FEATURE_PARAMS, LOAD_PARAMS
 from include.storage import stage_order
-from include.storage.build import build
 from include.storage.connection import connect
-from include.storage.freshness import check_freshness
 from include.storage.legacy_columns import aside_name
-from include.storage.shared import build_shared
+from local import legacy
+from local.postgres import Postgres
 from tests.faults.kills import Moment, Worker
 from tests.faults.migrations import carry_out, request, state_of
 from tests.include.dataset.worlds import database
 from tests.include.market.bar_files import write
 from tests.include.storage.samples import sample_bars
+from tests.reports import in_folder
 
 pytestmark = pytest.mark.filterwarnings("default")  # a run goes through all of Airflow
 
@@ -319,8 +320,9 @@ def test_a_build_beside_a_migration_is_refused(run, migrated: World, action, mon
     url, values, wanted = migrated.url, migrated.legacy_values(), request([PAIR], action)
     if action == MIGRATE:
         migrated.carry_out(REVERT)
-    digest = steps.plan(url, wanted, reports=str(migrated.folder), run_label="run")["hash"]
-    steps.prepare(url, wanted, digest, parallel=1)
+    made = steps.plan(url, wanted, reports=in_folder(migrated.folder), run_label="run")
+    steps.prepare(url, wanted, made, parallel=1)
+    digest = made["hash"]
     steps.count(url, wanted, digest, PAIR)
     halfway = Moment("^committed$", 4)  # some families have their other names, no table is locked
     with Worker(steps.apply, url, wanted, digest, PAIR, moment=halfway) as migrating:

@@ -20,10 +20,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from include.build import chunks, code
+from include.build.coverage import check_coverage
+from include.build.months import build
+from include.build.shared import build_shared
 from include.dataset import publish, report, steps, targets
 from include.dataset.export import open_manifest, read_split
 from include.dataset.split import SETS
-from include.dataset.store import ObjectStore
 from include.errors import BqxError, MissingInput
 from include.features import catalogue, engine
 from include.features.bars import Bars
@@ -32,24 +35,22 @@ from include.features.grid import make_grid
 from include.features.series import Series
 from include.features.shared import compute_shared
 from include.features.xpair import Related
-from include.local.legacy import build_legacy
-from include.local.postgres import Postgres
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.market.synthetic import simulate
 from include.names import LEGACY, Month, to_datetime, to_minute
+from include.objects import ObjectStore
 from include.plan import counts
 from include.quality.gate import check_stage
-from include.storage import chunks
-from include.storage.build import build
 from include.storage.connection import Connection, connect
-from include.storage.coverage import check_coverage
-from include.storage.shared import build_shared
 from include.storage.tables import SHARED
+from local.legacy import build_legacy
+from local.postgres import Postgres
 from tests import s3
 from tests.faults.migrations import carry_out, request
 from tests.include.dataset import worlds
 from tests.include.market.bar_files import write
+from tests.reports import in_folder
 
 PAIR, _ = PAIRS = ("eurusd", "gbpusd")  # the first has legacy tables and features, both have bars
 FIRST = datetime(2024, 7, 30, tzinfo=UTC)
@@ -83,7 +84,7 @@ ADVICE = re.compile(  # what a person can do, in some words
     r"|save|end|let)\b",
     re.IGNORECASE,
 )
-REAL_VERSION = chunks.code_version()
+REAL_VERSION = code.code_version()
 
 _RELATIONS = """
 SELECT relnamespace::REGNAMESPACE::TEXT, relname::TEXT FROM pg_class
@@ -107,7 +108,7 @@ def features_all(url: str, reports: Path, gated: Sequence[str] = STORED) -> None
     """What the DAG bqx_features does for the one pair; the gate looks at some families."""
     assert build_shared(url)["left_out"] == {}
     build(url, PAIR, STORED)
-    check_stage(url, PAIR, gated, reports=str(reports), run_label="all")
+    check_stage(url, PAIR, gated, reports=in_folder(reports), run_label="all")
     check_coverage(url, [PAIR], STORED)
 
 
@@ -116,13 +117,13 @@ def data_set(store: ObjectStore, url: str, frame: Mapping[str, Any], task: str, 
     if task == "choose":
         steps.choose(store, frame)
     else:
-        last = str(reports) if task == "publish" else PAIR
+        last = in_folder(reports) if task == "publish" else PAIR
         getattr(steps, task)(url, store, frame, last)
 
 
 def data_set_alone(port: int, url: str, frame: Mapping[str, Any], tasks: Sequence[str], folder: Path) -> None:
     """Some tasks in a process of its own."""
-    report.write_report = worlds.plain_report
+    report.draw = worlds.plain_report
     for task in tasks:
         data_set(ObjectStore(s3.connect(port), "bqx-test"), url, frame, task, folder)
 

@@ -19,6 +19,7 @@ from include.migration.plan import Options
 from include.migration.steps import MIGRATE, Request
 from include.storage.connection import connect
 from tests.include.migration import database
+from tests.reports import in_folder
 
 _OBJECTS = """
 SELECT oid::BIGINT, coalesce(pg_relation_filenode(oid), 0)::BIGINT, relkind::TEXT, relname::TEXT,
@@ -68,11 +69,11 @@ def carry_out(url: str, folder: Path, wanted: Request, *, parallel: int = 1) -> 
                 stream.write(json.dumps([name, results[name]], default=str) + "\n")
         return results[name]
 
-    kept = {"reports": str(folder), "run_label": "run"}
+    kept = {"reports": in_folder(folder), "run_label": "run"}
     made = task("plan", steps.plan, **kept)
     if not made["pairs"]:
         return results
-    task("prepare", steps.prepare, made["hash"], parallel=parallel)
+    task("prepare", steps.prepare, made, parallel=parallel)
     for pair in made["pairs"]:
         task(f"count {pair}", steps.count, made["hash"], pair)
     for pair in made["pairs"]:

@@ -343,7 +343,7 @@ def test_a_failed_comparison_is_not_forgotten(url: str, tmp_path: Path) -> None:
     """A run whose check failed leaves nothing to rename: the next one has to compare all the same."""
     pair, wanted = PAIRS[0], request(PAIRS[:1])
     made = steps.plan(url, wanted, reports=in_folder(tmp_path), run_label="run")
-    steps.prepare(url, wanted, made["hash"], parallel=1)
+    steps.prepare(url, wanted, made, parallel=1)
     steps.count(url, wanted, made["hash"], pair)
     steps.apply(url, wanted, made["hash"], pair)
     row = "bqx.spread_idx_eurusd_2024_02 WHERE ts_utc = '2024-02-01 12:00+00'"

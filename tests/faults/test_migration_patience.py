@@ -104,7 +104,7 @@ def test_nobody_queues_while_somebody_blocks_for_long(database_url: str, tmp_pat
     legacy(database_url, PAIRS)
     wanted = request([pair], views=True)
     made = steps.plan(database_url, wanted, reports=in_folder(tmp_path), run_label="run")
-    steps.prepare(database_url, wanted, made["hash"], parallel=1)
+    steps.prepare(database_url, wanted, made, parallel=1)
     steps.count(database_url, wanted, made["hash"], pair)
     names = [table(family, one) for family in FAMILIES for one in PAIRS]
     with Readers(database_url, names) as readers:

@@ -34,10 +34,10 @@ def legacy(database_url: str) -> str:
 def until(url: str, folder: Path, last: str) -> dict[str, Any]:
     """A run that is killed after one of its tasks."""
     done: dict[str, Any] = {}
-    wanted, kept = request(PAIRS), {"reports": str(folder), "run_label": "killed"}
+    wanted, kept = request(PAIRS), {"reports": in_folder(folder), "run_label": "killed"}
     done["plan"] = steps.plan(url, wanted, **kept)
     made = done["plan"]["hash"]
-    steps.prepare(url, wanted, made, parallel=1)
+    steps.prepare(url, wanted, done["plan"], parallel=1)
     for pair in PAIRS:
         steps.count(url, wanted, made, pair)
         steps.apply(url, wanted, made, pair)

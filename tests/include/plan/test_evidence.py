@@ -253,7 +253,7 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
 
     assert states() == [False, False, False]
     made = steps.plan(database_url, request, reports=in_folder(tmp_path), run_label="m")
-    steps.prepare(database_url, request, made["hash"], parallel=1)
+    steps.prepare(database_url, request, made, parallel=1)
     for pair in PAIRS:
         steps.count(database_url, request, made["hash"], pair)
         steps.apply(database_url, request, made["hash"], pair)
