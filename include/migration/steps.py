@@ -169,7 +169,20 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
         return {"pair": pair, "rows": 0}
     # While a view answers to the old name, a function that mentions it goes on working.
     waived = request.waive_functions or request.compatibility_views
-    return verify.run(url, pair, waive_functions=waived)
+    try:
+        return verify.run(url, pair, waive_functions=waived)
+    except MigrationFailed as error:
+        if conflicts := _conflicts(url, request, pair):
+            raise MigrationFailed(
+                f"{pair}: {few(conflicts)}. Decide about these, then start a new run of bqx_migrate. {error}"
+            ) from error
+        raise
+
+
+def _conflicts(url: str, request: Request, pair: str) -> list[str]:
+    """What the plan could not rename, and between what a person has to choose."""
+    made = make_plan(url, pairs=[pair], options=request.options)
+    return [f"{batch.old}: {batch.reason}" for batch in made.batches if batch.state == "conflict"]
 
 
 def publish(
