@@ -219,7 +219,8 @@ def _write_month(
             content_hash=_content(connection, target, month).fingerprint,
         )
     log.info("%s %s: %s bars in %.2f s", target.name, month, f"{count:,}", time.monotonic() - started)
-    restored = last is not None and not intact
+    # Months that an older version loaded have no hash: nothing is known to have changed there.
+    restored = last is not None and last.content_hash is not None and not intact
     partly = restored and count > len(bars)
     if restored:
         log.warning("%s %s: its rows were not those of the last load; restored", target.name, month)

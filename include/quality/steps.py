@@ -17,6 +17,8 @@ from include.errors import NothingToDo
 from include.quality.gate import check_stage
 from include.reports import Reports
 from include.settings import Stage
+from include.storage.connection import connect
+from include.storage.stage_order import beside_others
 
 __all__ = ["build", "build_shared", "build_stage", "coverage"]
 
@@ -100,11 +102,14 @@ def build_stage(
     Raises:
         QualityError: something is wrong in the tables; the message names the worst and the report.
         MissingInput, Busy, SchemaMismatch: see `include.build.months.build`.
+        MigrationDue: stage 1.6.9 has to be done for the pair first.
     """
-    built = build_months(url, pair, families, months, rebuild=rebuild, dry_run=dry_run)
     if dry_run:
-        return built
-    return built | {"gate": check_stage(url, pair, families, months, reports=reports, run_label=run_label)}
+        return build_months(url, pair, families, months, rebuild=rebuild, dry_run=True)
+    with connect(url) as connection, beside_others(connection, pair):  # no revert between build and gate
+        built = build_months(url, pair, families, months, rebuild=rebuild)
+        gate = check_stage(url, pair, families, months, reports=reports, run_label=run_label)
+    return built | {"gate": gate}
 
 
 def coverage(

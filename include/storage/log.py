@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 
+from psycopg import sql
+
 from include.errors import MissingInput
 from include.names import SCHEMA, Month, to_datetime, to_minute
 from include.storage.connection import Connection, statement
@@ -150,9 +152,12 @@ def record_build(
 
 
 def forget_builds(connection: Connection, table: str) -> None:
-    """The log no longer speaks of a table: whatever has its name next is built from the beginning."""
-    if connection.execute("SELECT to_regclass('bqx.build_log') IS NOT NULL").fetchone() == (True,):
-        connection.execute("DELETE FROM bqx.build_log WHERE table_name = %s", [table])
+    """The logs no longer speak of a table: whatever has its name next is built and checked anew."""
+    for log in ("build_log", "gate_log"):
+        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{SCHEMA}.{log}"]).fetchone()
+        if there == (True,):
+            name = sql.Identifier(SCHEMA, log)
+            connection.execute(sql.SQL("DELETE FROM {} WHERE table_name = %s").format(name), [table])
 
 
 def logged_months(connection: Connection, tables: Sequence[str]) -> list[Month]:
