@@ -136,7 +136,7 @@ def prepare(
     with connect(url) as connection:
         journal.ensure_tables(connection)
         journal.store_plan(connection, made)
-    return {"page": pages.preflight(found.facts, found.warnings)}
+    return {"pairs": pairs, "page": pages.preflight(found.facts, found.warnings)}
 
 
 def count(url: str, request: Request, plan_hash: str, pair: str) -> dict[str, object]:

@@ -197,7 +197,7 @@ def test_every_report_opens_from_its_link_with_nothing_but_the_bucket(stack: Sta
             str(text) for (text,) in connection.execute("SELECT value FROM xcom WHERE value IS NOT NULL")
         ]
     logs = [path.read_text() for path in (stack.state.airflow / "logs").rglob("*.log")]
-    pattern = re.compile(r"http://127\.0\.0\.1:\d+/bqx/reports/[\w/.+=@-]*\w")
+    pattern = re.compile(r"http://127\.0\.0\.1:\d+/bqx/reports/[\w/.+=@%-]*\w")
     returned, logged = ({link for text in place for link in pattern.findall(text)} for place in (texts, logs))
     kinds = {link.split("/reports/")[1].split("/")[0] for link in returned}
     assert kinds == {"quality", "datasets", "migration", "plan"}
