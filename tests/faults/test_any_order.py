@@ -412,6 +412,7 @@ def run(lab: Lab, sequences: int, number: int) -> None:
     run_machine(seed(number)(partial(AnyOrder, lab)), settings=wanted)
 
 
+@pytest.mark.timeout(1200)
 def test_any_order_ends_right(lab: Lab) -> None:
     run(lab, SEQUENCES, SEED)
 
