@@ -12,9 +12,7 @@ Steps are texts: ``execute <sql>``, ``copy <sql>``, ``read`` and ``write`` (a bl
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import threading
 import time
 import traceback
@@ -113,8 +111,7 @@ class Worker:
 
     def kill(self) -> None:
         """SIGKILL: no handler, no `finally`, no goodbye to the server. Returns when the process is gone."""
-        if self._process.is_alive():
-            os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.join()
         try:
             while True:  # what it told before it died

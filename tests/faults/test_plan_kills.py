@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -58,8 +57,7 @@ def _kill(server: Server, plan: dict[str, dict[str, object]], requests: int, del
         assert time.monotonic() < deadline, "the run never came that far"
         time.sleep(0.001)
     time.sleep(delay)
-    if process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL), "it ended by itself"
     time.sleep(0.1)  # what was sent is done all the same

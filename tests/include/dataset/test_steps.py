@@ -210,9 +210,8 @@ def test_the_same_tables_give_the_same_content(world: World, store: ObjectStore,
     steps.choose(store, frame)
     for pair in PAIRS[::-1]:
         steps.export(world.url, store, frame, pair)
-    assert (
-        steps.publish(world.url, store, frame, str(tmp_path))["content_hash"] == world.answer["content_hash"]
-    )
+    told = steps.publish(world.url, store, frame, in_folder(tmp_path))
+    assert told["content_hash"] == world.answer["content_hash"]
     one, other = open_manifest(world.store, "one"), open_manifest(store, "other")
     for what in ("selection", "scalers", "features", "profile"):
         assert read_document(store, other, what) == read_document(world.store, one, what), what
@@ -226,7 +225,7 @@ def test_a_second_build_changes_nothing(world: World, tmp_path: Path) -> None:
     assert told["content_hash"] in told["summary"]
     assert contents(world.store) == before
     assert [key for key in sent if not key.startswith("work/")] == []
-    again = steps.publish(world.url, world.store, world.frame, str(tmp_path / "later"))
+    again = steps.publish(world.url, world.store, world.frame, in_folder(tmp_path / "later"))
     assert again["content_hash"] == world.answer["content_hash"], "without the work it was made from"
     assert Path(again["report"]).read_bytes() == read_document(
         world.store, open_manifest(world.store, "one"), "report"
@@ -243,9 +242,9 @@ def test_a_page_that_is_not_the_one_of_the_bucket_is_replaced(
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            steps.publish(world.url, world.store, world.frame, str(tmp_path))
+            steps.publish(world.url, world.store, world.frame, in_folder(tmp_path))
     assert [(each.name, each.read_text()) for each in page.parent.iterdir()] == [(page.name, "half a pa")]
-    steps.publish(world.url, world.store, world.frame, str(tmp_path))
+    steps.publish(world.url, world.store, world.frame, in_folder(tmp_path))
     assert page.read_bytes() == report_of(world)
 
 
@@ -255,7 +254,7 @@ def test_other_content_under_the_same_id_is_refused(world: World, tmp_path: Path
     with pytest.raises(DatasetConflict, match="one is complete"):
         make(world.url, world.store, frame, tmp_path)
     with pytest.raises(MissingInput):
-        steps.publish(world.url, world.store, frame, str(tmp_path))
+        steps.publish(world.url, world.store, frame, in_folder(tmp_path))
     after = contents(world.store)
     assert {key: body for key, body in after.items() if not key.startswith("work/")} == before
     world.store.delete([key for key in after if key not in before])
@@ -272,11 +271,11 @@ def test_whole_or_not_at_all(world: World, store: ObjectStore, tmp_path: Path) -
     assert steps.choose(store, frame)["stability"] is None
     steps.export(world.url, store, frame, "eurusd")
     with pytest.raises(MissingInput, match="export of gbpusd has not ended"):
-        steps.publish(world.url, store, frame, str(tmp_path))
+        steps.publish(world.url, store, frame, in_folder(tmp_path))
     with pytest.raises(MissingInput, match="There is no data set one"):
         open_manifest(store, "one")
     steps.export(world.url, store, frame, "gbpusd")
-    steps.publish(world.url, store, frame, str(tmp_path))
+    steps.publish(world.url, store, frame, in_folder(tmp_path))
     assert open_manifest(store, "one").splits["test"]["rows"] > 0
 
 
@@ -391,7 +390,7 @@ def test_nothing_that_changed_since_the_plan_is_read_or_published(
     with pytest.raises(
         Incomplete, match="changed since" if rebuilt else "do not follow from the present bars"
     ):
-        steps.publish(copied, store, frame, str(tmp_path))
+        steps.publish(copied, store, frame, in_folder(tmp_path))
     with pytest.raises(MissingInput, match="There is no data set one"):
         open_manifest(store, "one")
     if rebuilt:
@@ -408,7 +407,7 @@ def test_a_bar_of_a_pair_that_is_not_in_the_data_set_stops_its_publication(
     steps.export(copied, store, frame, "eurusd")
     correct(copied, CORRECTED.replace("gbpusd", "eurgbp"))
     with pytest.raises(Incomplete, match=r"correlation_idx_eurusd 2024-07: what all pairs share"):
-        steps.publish(copied, store, frame, str(tmp_path))
+        steps.publish(copied, store, frame, in_folder(tmp_path))
 
 
 def test_no_data_set_while_legacy_tables_wait(copied: str, store: ObjectStore) -> None:
@@ -433,10 +432,11 @@ def test_cleaning_up_leaves_documents_and_says_what_goes(world: World, tmp_path:
 
 
 def test_a_data_set_goes_with_its_report(store: ObjectStore, tmp_path: Path) -> None:
+    reports = in_folder(tmp_path)
     for name in ("old", "new"):
         export(store, name)
-        (tmp_path / "datasets" / name).mkdir(parents=True)
-    assert steps.clean_up(store, str(tmp_path), 1, dry_run=True)["removed"] == ["old"]
+        reports.write("datasets", name, {"index.html": "a page", "1_ranking.png": b"a picture"})
+    assert steps.clean_up(store, reports, 1, dry_run=True)["removed"] == ["old"]
     assert (tmp_path / "datasets" / "old").exists()
-    steps.clean_up(store, str(tmp_path), 1)
+    steps.clean_up(store, reports, 1)
     assert [each.name for each in (tmp_path / "datasets").iterdir()] == ["new"]
