@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import psycopg
 
-from include.storage.connection import Connection, connect, statement
+from include.storage.connection import Connection, connect, exists, statement
 
 CONNECT_TIMEOUT = 2  # seconds, the least that libpq takes
 _OPTIONS = "-c TimeZone=UTC -c statement_timeout=1000 -c lock_timeout=500"
@@ -80,7 +80,7 @@ def post(url: str, event: Event) -> None:
 
 def ensure_table(connection: Connection) -> None:
     """Make the outbox unless it is there; several sessions may call this at once."""
-    if connection.execute("SELECT to_regclass('bqx.event_runs') IS NOT NULL").fetchone() == (True,):
+    if exists(connection, "event_runs"):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CREATE_LOCK])

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from include.errors import MigrationRefused
 from include.migration.model import Kind, Plan, Rename
-from include.storage.connection import Connection, statement
+from include.storage.connection import Connection, exists, statement
 
 _DDL_LOCK = "bqx: create migration tables"
 
@@ -23,18 +23,15 @@ class Entry(NamedTuple):
     rename: Rename
 
 
-def exists(connection: Connection) -> bool:
+def is_there(connection: Connection) -> bool:
     """Was anything ever migrated in this database?"""
-    row = connection.execute(
-        "SELECT count(to_regclass('bqx.migration_' || part)) = 4"
-        " FROM unnest(ARRAY['journal', 'baseline', 'plan', 'documents']) AS part"
-    ).fetchone()
-    return row == (True,)
+    parts = ("journal", "baseline", "plan", "documents")
+    return exists(connection, *(f"migration_{part}" for part in parts))
 
 
 def ensure_tables(connection: Connection) -> None:
     """Create the journal and the table of baselines unless they are there; several runs may call this."""
-    if exists(connection):
+    if is_there(connection):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_DDL_LOCK])

@@ -61,7 +61,7 @@ class Reversal(NamedTuple):
 def plan(url: str, pairs: Sequence[str]) -> list[dict[str, object]]:
     """Say what `run` would do, one plain mapping per batch. Reads only."""
     with connect(url) as connection:
-        if not journal.exists(connection):
+        if not journal.is_there(connection):
             return []
         reversals = [
             _reversal(connection, family, pair, renames)

@@ -264,7 +264,7 @@ def _left_over(url: str, request: Request) -> tuple[set[str], set[str], dict[str
                 pair: [problem for found in views.problems(connection, pair).values() for problem in found]
                 for pair in request.pairs
             }
-            if journal.exists(connection)
+            if journal.is_there(connection)
             else {}
         )
         opened = {pair: found for pair, found in opened.items() if found}

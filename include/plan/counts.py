@@ -20,7 +20,7 @@ from include.build.freshness import check_freshness
 from include.names import table as name_of
 from include.pairs import PAIRS
 from include.storage.bars import is_origin_layout
-from include.storage.connection import Connection, qualified, statement
+from include.storage.connection import Connection, exists, qualified, statement
 from include.storage.tables import SHARED
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ def _watermark(connection: Connection) -> datetime | None:
 
 
 def _ensure_cache(connection: Connection) -> None:
-    if connection.execute("SELECT to_regclass('bqx.counted') IS NOT NULL").fetchone() == (True,):
+    if exists(connection, "counted"):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_CREATE_LOCK])

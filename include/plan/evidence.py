@@ -16,7 +16,7 @@ from include.pairs import PAIRS
 from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
-from include.storage.connection import Connection, connect, statement
+from include.storage.connection import Connection, connect, exists, statement
 from include.storage.log import logged_months
 from include.storage.ownership import foreign_columns
 from include.storage.schema import columns_of
@@ -199,7 +199,7 @@ class _Look:
 
     def _built_rows(self, table: str) -> Months:
         """Rows by month, without months of legacy rows that no bar asks for and no build touched."""
-        logged = logged_months(self.connection, [table]) if self._exists("build_log") else ()
+        logged = logged_months(self.connection, [table]) if exists(self.connection, "build_log") else ()
         built = {str(month) for month in logged}
         return {month: rows for month, rows in self.rows.get(table, {}).items() if month in built}
 
@@ -212,7 +212,7 @@ class _Look:
         return [pair for pair in self.pairs if any(name_of(name, pair) in self.stale for name in families)]
 
     def _gates(self, families: Sequence[str]) -> dict[str, _Gate]:
-        if not self._exists("build_log") or not self._exists("gate_log"):
+        if not exists(self.connection, "build_log", "gate_log"):
             return {}
         tables = [name_of(name, pair) for name in families for pair in self.pairs]
         rows = self.connection.execute(statement("plan/read_gates"), {"tables": tables})
@@ -225,7 +225,7 @@ class _Look:
         return len(legacy_tables(self.connection, self.pairs))
 
     def _migration(self) -> tuple[int, datetime | None, int, int, int]:
-        if not journal.exists(self.connection):
+        if not journal.is_there(self.connection):
             return 0, None, 0, 0, 0
         values = {"pairs": list(self.pairs)}
         row = self.connection.execute(statement("plan/read_migration"), values).fetchone()
@@ -235,10 +235,6 @@ class _Look:
         if not any(columns_of(self.connection, name_of("m1", pair)) for pair in self.pairs):
             return Proof(False, False, "nothing is in the database yet", ("bars",))
         return Proof(True, True, "this database has no legacy tables: there was nothing to rename")
-
-    def _exists(self, table: str) -> bool:
-        row = self.connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"bqx.{table}"]).fetchone()
-        return row == (True,)
 
 
 KINDS: Mapping[str, Callable[[_Look, Sequence[str]], Proof]] = {

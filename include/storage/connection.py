@@ -40,6 +40,12 @@ def statement(name: str, /, **parts: sql.Composable) -> sql.Composed:
     return sql.SQL(_text(name)).format(**parts)
 
 
+def exists(connection: Connection, *tables: str) -> bool:
+    """Whether the schema has each of these tables or views now."""
+    values = {"schema": SCHEMA, "tables": list(tables)}
+    return connection.execute(statement("storage/tables_exist"), values).fetchone() == (True,)
+
+
 def qualified(table: str) -> sql.Identifier:
     """A table of our schema as a quoted identifier."""
     return sql.Identifier(SCHEMA, table)

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from include.errors import MissingInput
 from include.names import SCHEMA, Month, to_datetime, to_minute
-from include.storage.connection import Connection, statement
+from include.storage.connection import Connection, exists, statement
 
 
 class Baseline(NamedTuple):
@@ -23,7 +23,7 @@ class Baseline(NamedTuple):
 
 def baselines(connection: Connection) -> dict[str, Baseline]:
     """Every stored baseline by pair; none before the first load."""
-    if connection.execute("SELECT to_regclass('bqx.baseline_rates') IS NULL").fetchone() == (True,):
+    if not exists(connection, "baseline_rates"):
         return {}
     rows = connection.execute("SELECT pair, baseline_ts, baseline_rate FROM bqx.baseline_rates")
     return {str(pair): Baseline(_minute(ts), float(str(rate))) for pair, ts, rate in rows}
@@ -154,8 +154,7 @@ def record_build(
 def forget_builds(connection: Connection, table: str) -> None:
     """The logs no longer speak of a table: whatever has its name next is built and checked anew."""
     for log in ("build_log", "gate_log"):
-        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{SCHEMA}.{log}"]).fetchone()
-        if there == (True,):
+        if exists(connection, log):
             name = sql.Identifier(SCHEMA, log)
             connection.execute(sql.SQL("DELETE FROM {} WHERE table_name = %s").format(name), [table])
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from include.errors import Busy, SchemaMismatch
 from include.names import SCHEMA, Month, partition, to_datetime
 from include.storage import legacy_columns, locks
-from include.storage.connection import Connection, qualified, statement
+from include.storage.connection import Connection, exists, qualified, statement
 from include.storage.legacy_columns import LegacyColumn
 from include.storage.tables import Table
 
@@ -260,9 +260,7 @@ def _swap(
 
 
 def _check_name_is_free(connection: Connection, parent: str, name: str, present: str | None) -> None:
-    if name != present and connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.{name}"]).fetchone() != (
-        None,
-    ):
+    if name != present and exists(connection, name):
         raise SchemaMismatch(
             f"Table {SCHEMA}.{name} exists but is not the partition of {SCHEMA}.{parent} for that month. "
             "Nothing was changed. Attach, rename or drop it, then clear this task."

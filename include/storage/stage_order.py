@@ -14,7 +14,7 @@ import psycopg
 
 from include.errors import Busy, MigrationDue
 from include.names import COLUMNS_ONLY, LEGACY, SCHEMA, legacy_pattern
-from include.storage.connection import Connection, statement
+from include.storage.connection import Connection, exists, statement
 from include.storage.ownership import foreign_columns
 from include.storage.tables import table_of
 from include.storage.upgrade import upgrade
@@ -82,8 +82,7 @@ def legacy_tables(connection: Connection, pairs: Iterable[str]) -> list[str]:
 
 def uncompared_pairs(connection: Connection, pairs: Iterable[str]) -> set[str]:
     """Pairs that were renamed and not found right since: their run was killed before its check, or failed."""
-    exists = connection.execute("SELECT to_regclass('bqx.migration_baseline') IS NOT NULL").fetchone()
-    if exists != (True,):
+    if not exists(connection, "migration_baseline"):
         return set()
     rows = connection.execute(statement("storage/list_uncompared"), {"pairs": list(pairs)})
     return {str(pair) for (pair,) in rows}

@@ -148,7 +148,7 @@ class World:
         """Every row with a legacy value by its old table, wherever a migration or a build has put it."""
         found = {}
         with connect(self.url) as session:
-            entries = journal.in_force(session, PAIR) if journal.exists(session) else []
+            entries = journal.in_force(session, PAIR) if journal.is_there(session) else []
         for family, old in (LEGACY | {"reg_bqx": "reg_bqx"}).items():
             new = {one.rename.old: one.rename.new for one in entries if one.family == family}
             name = new.get(f"{old}_{PAIR}", f"{old}_{PAIR}")

@@ -133,7 +133,7 @@ class Work(NamedTuple):
 def work_of(url: str) -> Work:
     """Read the journal; empty if there is none."""
     with connect(url) as connection:
-        if not journal.exists(connection):
+        if not journal.is_there(connection):
             return Work(Counter(), {}, [])
         batches, names = Counter[tuple[str, str]](), dict[int, str]()
         for family, pair, oid, kind, new in connection.execute(_JOURNAL):
