@@ -25,12 +25,13 @@ from typing import Any
 from airflow.sdk import Asset, chain, dag
 from bqx.connections import database_url
 from bqx.objects import object_store, reports
-from bqx.running import run_id
+from bqx.running import announce, run_id
 from bqx.wiring import dag_arguments, per_pair, step
 
 from include import settings
 from include.pairs import PAIRS
 
+DATASETS = Asset(settings.DATASETS_ASSET)
 PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.DATASET_PARAMS | {"dry_run": settings.DRY_RUN}
 
 
@@ -74,12 +75,14 @@ def export(pair: str, frame: dict[str, Any]) -> dict[str, Any]:
     return steps.export(database_url(settings.CONNECTION), object_store(), frame, pair)
 
 
-@step(outlets=[Asset("x-bqx://datasets")])
+@step(outlets=[DATASETS])
 def publish(frame: dict[str, Any]) -> dict[str, Any]:
     """Write report and manifest: from then on the data set is there."""
     from include.dataset import steps
 
-    return steps.publish(database_url(settings.CONNECTION), object_store(), frame, reports())
+    published = steps.publish(database_url(settings.CONNECTION), object_store(), frame, reports())
+    announce(DATASETS, dataset_id=frame["dataset_id"])
+    return published
 
 
 @step()

@@ -92,6 +92,22 @@ class DatasetConflict(BqxError):
     """A data set of this id is complete and has other content; nothing was changed."""
 
 
+class AwsBusy(BqxError):
+    """AWS has no room or no time now; the same call is made again later."""
+
+
+class TrainingRefused(BqxError):
+    """A training job cannot be started as it was asked for; nothing was started."""
+
+
+class TrainingFailed(BqxError):
+    """A training job ended without a model; its reason and the end of its log are in the message."""
+
+
+class SuspiciousScore(BqxError):
+    """A model forecasts better than anything honest can: nothing goes on before somebody looked."""
+
+
 class PlanRefused(BqxError):
     """The project plan cannot be updated: access, schema or data are wrong; nothing was written."""
 

@@ -17,6 +17,13 @@ AIRTABLE_CONNECTION = "bqx_airtable"
 PLAN_FOLDER = "plan"  # in the bucket: what the tasks of bqx_plan leave each other
 BUCKET_VARIABLE = "bqx_bucket"  # Airflow Variable: the S3 bucket of data sets, models and reports
 BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default
+TRAINING_POOL = (
+    "bqx_training"  # its slots, deferred tasks included, bound how many paid jobs run at once: eight
+)
+TRAINING_RETRIES = 20  # of what AWS refuses for a moment; a job that failed is not started again by itself
+TRAINING_IMAGE_VARIABLE = "bqx_training_image"  # Airflow Variable: address of AWS's XGBoost image
+SAGEMAKER_ROLE_VARIABLE = "bqx_sagemaker_role"  # Airflow Variable: the role that the jobs take
+DATASETS_ASSET = "x-bqx://datasets"
 PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
 
 
@@ -102,6 +109,9 @@ FINAL_ERRORS = tuple(
         "PlanRefused",
         "QualityError",
         "SchemaMismatch",
+        "SuspiciousScore",
+        "TrainingFailed",
+        "TrainingRefused",
     )
 )
 
@@ -287,6 +297,71 @@ DATASET_PARAMS: dict[str, dict[str, Any]] = {
     "fold_test_days": _whole(30, 1, "Test days of a fold", "Days after them that belong to the fold."),
     "fold_step_days": _whole(7, 1, "Step of the folds", "Days from one fold to the next."),
     "keep_datasets": _whole(5, 1, "Data sets to keep", "Older ones whose id nobody chose are removed."),
+}
+
+MODELS = ("random_forest", "xgboost")
+MAJORS = ("eurusd", "gbpusd", "usdjpy", "audusd")  # backtested unless told otherwise
+
+ALL_OF_DATASET: dict[str, Any] = {
+    "default": None,
+    "type": ["null", "array"],
+    "description": "Pairs to train. Empty: all of the data set.",
+}
+TRAINING_PARAMS: dict[str, dict[str, Any]] = {
+    "dataset_id": DATASET_PARAMS["dataset_id"]
+    | {"description": "The data set to learn from. Empty: the newest complete one."},
+    "models": {
+        "default": list(MODELS),
+        "type": "array",
+        "examples": list(MODELS),
+        "items": {"type": "string", "enum": list(MODELS)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "title": "Models",
+        "description": "Models to train for every pair.",
+    },
+    "target_window": DATASET_PARAMS["target_window"]
+    | {"description": "Windows of the forecasts: as the horizon, or one for all."},
+    "train_stride": _whole(
+        15, 1, "Stride", "Every n-th training row is learned: labels overlap up to 75 minutes."
+    ),
+    "max_train_rows": _whole(20000, 100, "Training rows", "At most so many rows are learned by a model."),
+    "forest_trees": _whole(200, 1, "Trees of a forest", "Trees of a Random Forest."),
+    "rounds": _whole(500, 1, "Rounds", "Rounds of XGBoost at most; it stops early."),
+    "backtest_pairs": {
+        "default": list(MAJORS),
+        "type": ["null", "array"],
+        "items": {"type": "string"},
+        "uniqueItems": True,
+        "title": "Backtested pairs",
+        "description": "Pairs whose models are also trained on rolling folds.",
+    },
+    "fold_train_days": DATASET_PARAMS["fold_train_days"],
+    "fold_test_days": DATASET_PARAMS["fold_test_days"],
+    "fold_step_days": DATASET_PARAMS["fold_step_days"],
+    "seed": _whole(7, 0, "Seed", "The same seed and data give the same bytes of a model."),
+    "instance_type": {
+        "default": "ml.m5.xlarge",
+        "type": "string",
+        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+        "title": "Instance",
+        "description": "What a job runs on.",
+    },
+    "threads": _whole(4, 1, "Threads", "Threads of a job; they belong to the name of its model."),
+    "volume_gb": _whole(10, 1, "Disk", "Gigabytes of disk of a job."),
+    "spot": {
+        "default": True,
+        "type": "boolean",
+        "title": "Spot instances",
+        "description": "Cheaper; an interrupted job goes on from its last checkpoint.",
+    },
+    "max_runtime_minutes": _whole(
+        120, 1, "Longest run", "Minutes of computing after which a job is stopped."
+    ),
+    "max_wait_minutes": _whole(
+        240, 0, "Longest wait", "Further minutes that a job may wait for spot instances."
+    ),
+    "poll_seconds": _whole(30, 1, "Seconds between looks", "How often each running job is looked at."),
 }
 
 PLAN_PARAMS: dict[str, dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -61,13 +61,11 @@ def clean_up(
     if keep_last < 1:
         raise ValueError(f"keep_last is {keep_last}; at least the newest data set must stay")
     sets = _by_id(store)
-    complete = {
-        name: one for name, files in sets.items() for one in files if one.key == store.key(name, NAME)
-    }
-    newest = sorted(complete, key=lambda name: (complete[name].modified, name), reverse=True)
-    kept = [name for number, name in enumerate(newest) if number < keep_last or name in in_work]
-    kept += [name for name in newest if name not in kept and _was_named(store, name)]
-    removed = [name for name in newest if name not in kept]
+    complete = _complete(store, sets)
+    by_age = _by_age(complete)
+    kept = [name for number, name in enumerate(by_age) if number < keep_last or name in in_work]
+    kept += [name for name in by_age if name not in kept and _was_named(store, name)]
+    removed = [name for name in by_age if name not in kept]
     now = datetime.now(UTC)
     unfinished = [
         name
@@ -89,6 +87,20 @@ def clean_up(
         strays=[one.key for one in strays],
         bytes=sum(one.bytes for one in gone),
     )
+
+
+def newest(store: ObjectStore) -> list[str]:
+    """Ids of the complete data sets, the newest first, by the time of their manifest."""
+    return _by_age(_complete(store, _by_id(store)))
+
+
+def _complete(store: ObjectStore, sets: Mapping[str, Sequence[Found]]) -> dict[str, Found]:
+    """Manifest of each complete data set, by id."""
+    return {name: one for name, files in sets.items() for one in files if one.key == store.key(name, NAME)}
+
+
+def _by_age(complete: Mapping[str, Found]) -> list[str]:
+    return sorted(complete, key=lambda name: (complete[name].modified, name), reverse=True)
 
 
 def _was_named(store: ObjectStore, name: str) -> bool:

@@ -40,6 +40,26 @@ def object_store(prefix: str = "datasets") -> Any:
     return store
 
 
+def training_account() -> Any:
+    """Bucket, image, role and region of training jobs, as the Airflow Variables and ``aws_default`` say.
+
+    Returns:
+        An ``include.training.requests.Account``.
+
+    Raises:
+        MissingInput: a Variable is not set.
+    """
+    from include import settings
+    from include.training.requests import checked_account
+
+    store = object_store("")
+    image, role = (
+        str(Variable.get(name, default=None) or "")
+        for name in (settings.TRAINING_IMAGE_VARIABLE, settings.SAGEMAKER_ROLE_VARIABLE)
+    )
+    return checked_account(store.bucket, image, role, str(store.client.meta.region_name))
+
+
 def reports() -> Any:
     """Where reports go: the folder ``reports/`` of the bucket.
 

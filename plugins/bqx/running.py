@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from airflow.sdk import get_current_context
+from airflow.sdk import Asset, get_current_context
 
 FAILED = ("failed", "upstream_failed")
 
@@ -13,6 +13,23 @@ FAILED = ("failed", "upstream_failed")
 def run_id() -> str:
     """Id of the present run."""
     return str(get_current_context()["run_id"])
+
+
+def announce(asset: Asset, **facts: str) -> None:
+    """Say something of an asset that the present task made, to the runs which that starts.
+
+    Args:
+        asset: one of the task's outlets.
+        facts: what to say. How the present run was started is said besides, under ``by``.
+    """
+    context = get_current_context()
+    context["outlet_events"][asset].extra.update(facts | {"by": str(context["dag_run"].run_type.value)})
+
+
+def announced() -> dict[str, Any]:
+    """What was said of the newest asset that started the present run; nothing if a person or a DAG did."""
+    events = [event for each in get_current_context()["triggering_asset_events"].values() for event in each]
+    return dict(max(events, key=lambda event: event.timestamp).extra or {}) if events else {}
 
 
 def failed_in_group(group: str, mapped_over: list[str]) -> dict[str, list[str]]:

@@ -1,0 +1,129 @@
+"""The tasks of the DAG bqx_train around its jobs: which are wanted, which are done, what became of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from include.dataset.export import open_manifest
+from include.dataset.manifest import Manifest
+from include.dataset.retention import newest
+from include.errors import MissingInput, NothingToDo
+from include.objects import ObjectStore
+from include.training import archive
+from include.training.requests import FOLDER, Account, Job, input_document, job_of, request_of
+
+log = logging.getLogger(__name__)
+
+CODE = "code"  # folder of the bucket
+PIPELINE = "operator_triggered"  # kind of a run that another DAG started
+RESULT = "result.json"  # in the folder of a job: what its completed attempt left
+
+
+def plan(
+    bucket: ObjectStore,
+    account: Account,
+    params: Mapping[str, Any],
+    announced: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Decide which models of a data set are to be trained, and lay ready what their jobs read.
+
+    Args:
+        bucket: the whole bucket.
+        account: where the jobs run.
+        params: those of the form.
+        announced: what the data set that started this run says of itself: its ``dataset_id``, and whether it
+            was made ``by`` another DAG.
+
+    Returns:
+        ``dataset_id``; ``jobs``, all that belong to the run, by pair, model, name and request_hash;
+        ``requests``, those of the jobs that have no result yet; ``summary``, a sentence.
+
+    Raises:
+        MissingInput: there is no such data set.
+        BadParameter: it has no rows of a pair.
+        NothingToDo: bqx_pipeline made the data set, and trains it itself, with the params it was given.
+    """
+    announced = announced or {}
+    if announced.get("by") == PIPELINE:
+        raise NothingToDo(f"bqx_pipeline made data set {announced['dataset_id']} and trains it itself.")
+    manifest = _manifest(bucket, announced.get("dataset_id") or params["dataset_id"])
+    code = archive.pack()
+    params = {**params, "code": f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"}
+    pairs = params["pairs"] or sorted({part.pair for part in manifest.files})
+    jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in params["models"]]
+    missing = [job for job in jobs if result_of(bucket, job.name) is None]
+    if not params["dry_run"] and missing:
+        bucket.put(params["code"], code)
+        for job in missing:
+            bucket.put(f"{FOLDER}/{job.name}/input.json", input_document(job, account.bucket))
+    summary = _summary(manifest, jobs, missing)
+    log.info(summary)
+    return {
+        "dataset_id": manifest.dataset_id,
+        "jobs": [_named(job) for job in jobs],
+        "requests": [request_of(job, params, account) for job in missing],
+        "summary": summary,
+    }
+
+
+def select(planned: Mapping[str, Any], *, dry_run: bool) -> list[dict[str, Any]]:
+    """The requests to send.
+
+    Raises:
+        NothingToDo: it is a dry run, or every model is there already.
+    """
+    if dry_run:
+        raise NothingToDo(f"Dry run: the plan is all. {planned['summary']}")
+    if not planned["requests"]:
+        raise NothingToDo(planned["summary"])
+    return list(planned["requests"])
+
+
+def record(bucket: ObjectStore, base: str, description: Mapping[str, Any]) -> dict[str, Any]:
+    """Note what a completed job left, in the folder of its first attempt.
+
+    Args:
+        bucket: the whole bucket.
+        base: name of the job's first attempt.
+        description: what DescribeTrainingJob says.
+
+    Returns:
+        What is noted: name of the attempt, keys of archive and output, seconds that ran and were billed.
+    """
+    attempt = str(description["TrainingJobName"])
+    result = {
+        "job": attempt,
+        "model": f"{FOLDER}/{attempt}/output/model.tar.gz",
+        "output": f"{FOLDER}/{attempt}/output/output.tar.gz",
+        "seconds": description.get("TrainingTimeInSeconds"),
+        "billable_seconds": description.get("BillableTimeInSeconds"),
+    }
+    bucket.put(f"{FOLDER}/{base}/{RESULT}", json.dumps(result, indent=1).encode())
+    return result
+
+
+def result_of(bucket: ObjectStore, base: str) -> dict[str, Any] | None:
+    """What `record` noted of a job; None if it has not completed."""
+    body = bucket.get(f"{FOLDER}/{base}/{RESULT}")
+    return None if body is None else dict(json.loads(body))
+
+
+def _manifest(bucket: ObjectStore, dataset_id: str | None) -> Manifest:
+    datasets = bucket._replace(prefix="datasets")
+    dataset_id = dataset_id or next(iter(newest(datasets)), None)
+    if dataset_id is None:
+        raise MissingInput(f"There is no data set in s3://{bucket.bucket}/datasets. Run bqx_dataset.")
+    return open_manifest(datasets, dataset_id)
+
+
+def _summary(manifest: Manifest, jobs: Sequence[Job], missing: Sequence[Job]) -> str:
+    if not missing:
+        return f"All {len(jobs)} models of data set {manifest.dataset_id} exist already: nothing is trained."
+    return f"{len(missing)} of {len(jobs)} models of data set {manifest.dataset_id} are to be trained."
+
+
+def _named(job: Job) -> dict[str, str]:
+    return {"pair": job.pair, "model": job.model, "name": job.name, "request_hash": job.request_hash}

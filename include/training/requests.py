@@ -1,0 +1,199 @@
+"""Requests to SageMaker: which jobs a data set asks for, and what each of them is called.
+
+A job is named after what decides its result: data, code, image and settings. The same question therefore has
+the same name, and SageMaker itself refuses to answer it twice. What does not change the result (instance,
+role, time limits) is not part of the name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from include.dataset.manifest import NAME as MANIFEST
+from include.dataset.manifest import Manifest
+from include.errors import BadParameter, MissingInput
+from include.training.archive import ENTRY
+
+MODELS = {"random_forest": "rf", "xgboost": "xgb"}  # and how the names of jobs say it
+FOLDER = "training"  # in the bucket: a folder per job
+CHANNEL = "dataset"
+# The param that says how large a model gets, and what the code of the job calls it.
+SIZES = {"random_forest": ("forest_trees", "trees"), "xgboost": ("rounds", "rounds")}
+SHARED = (
+    "target_window", "seed", "train_stride", "max_train_rows",
+    "fold_train_days", "fold_test_days", "fold_step_days",
+)  # fmt: skip
+CHECKPOINTS = "/opt/ml/checkpoints"
+REQUEST_TAG = "bqx:request"
+METRICS = tuple(
+    {"Name": f"{name}_h{h}", "Regex": rf"{name}_h{h}=([-+0-9.eE]+)"}
+    for name in ("val_rmse", "val_skill")
+    for h in (15, 30, 45, 60, 75)
+)
+
+
+class Account(NamedTuple):
+    """What a deployment says about its account.
+
+    Attributes:
+        bucket: name of the bucket.
+        image: address of the training image.
+        role: name or ARN of the role that the jobs take.
+        region: of AWS.
+    """
+
+    bucket: str
+    image: str
+    role: str
+    region: str
+
+
+class Job(NamedTuple):
+    """A training job that is wanted.
+
+    Attributes:
+        pair, model: what is learned, and by which model.
+        request_hash: SHA-256 of what decides the result.
+        inputs: keys of the objects that the job reads; the first ones are manifest and scalers.
+        hyperparameters: settings of the job's code, as text.
+    """
+
+    pair: str
+    model: str
+    request_hash: str
+    inputs: tuple[str, ...]
+    hyperparameters: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Name of its first attempt."""
+        return f"bqx-{self.pair}-{MODELS[self.model]}-{self.request_hash[:16]}"
+
+
+def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any], account: Account) -> Job:
+    """The job that trains one model of one pair.
+
+    Args:
+        manifest: of the data set.
+        pair: spelt as in ``eurusd``.
+        model: one of `MODELS`.
+        params: those of the form of bqx_train, and ``code``, the key of the code archive.
+        account: where it runs.
+
+    Raises:
+        BadParameter: the data set has no rows of that pair.
+    """
+    parts = [part for part in manifest.files if part.pair == pair]
+    if not parts:
+        pairs = sorted({part.pair for part in manifest.files})
+        raise BadParameter(
+            f"Data set {manifest.dataset_id} has no rows of {pair}. Its pairs are {', '.join(pairs)}."
+        )
+    settings = _settings(manifest, pair, model, params, account)
+    decides = {
+        "files": [(part.name, part.sha256) for part in parts],
+        "columns": manifest.columns_selected,
+        "scalers": manifest.documents["scalers"].sha256,
+        "hyperparameters": settings,
+        "image": account.image,
+    }
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    documents = (f"datasets/{manifest.dataset_id}/{MANIFEST}", manifest.documents["scalers"].key)
+    return Job(pair, model, digest, (*documents, *(part.key for part in parts)), settings)
+
+
+def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    """The request for the first attempt, as CreateTrainingJob takes it."""
+    limits = {"MaxRuntimeInSeconds": 60 * params["max_runtime_minutes"]}
+    if params["spot"]:
+        limits["MaxWaitTimeInSeconds"] = limits["MaxRuntimeInSeconds"] + 60 * params["max_wait_minutes"]
+    source = {
+        "S3DataType": "ManifestFile",
+        "S3Uri": _uri(account, job.name, "input.json"),
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {
+        "TrainingJobName": job.name,
+        "RoleArn": account.role,
+        "AlgorithmSpecification": {
+            "TrainingImage": account.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": list(METRICS),
+        },
+        "HyperParameters": job.hyperparameters,
+        "InputDataConfig": [{"ChannelName": CHANNEL, "DataSource": {"S3DataSource": source}}],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/{FOLDER}/"},
+        # All attempts of a job share what was learned so far.
+        "CheckpointConfig": {"S3Uri": _uri(account, job.name, "checkpoints/"), "LocalPath": CHECKPOINTS},
+        "ResourceConfig": {
+            "InstanceType": params["instance_type"],
+            "InstanceCount": 1,
+            "VolumeSizeInGB": params["volume_gb"],
+        },
+        "StoppingCondition": limits,
+        "EnableManagedSpotTraining": params["spot"],
+        "Tags": [
+            {"Key": REQUEST_TAG, "Value": job.request_hash},
+            {"Key": "bqx:dataset", "Value": job.hyperparameters["dataset_id"]},
+            {"Key": "bqx:pair", "Value": job.pair},
+            {"Key": "bqx:model", "Value": job.model},
+        ],
+    }
+
+
+def input_document(job: Job, bucket: str) -> bytes:
+    """The list of objects that a job reads, in the form that SageMaker calls a manifest file."""
+    prefix = f"datasets/{job.hyperparameters['dataset_id']}/"
+    listed: list[Any] = [{"prefix": f"s3://{bucket}/{prefix}"}]
+    return json.dumps(listed + [key.removeprefix(prefix) for key in job.inputs], indent=1).encode()
+
+
+def _settings(
+    manifest: Manifest, pair: str, model: str, params: Mapping[str, Any], account: Account
+) -> dict[str, str]:
+    param, size = SIZES[model]
+    settings: dict[str, Any] = {
+        "sagemaker_program": ENTRY,
+        "sagemaker_submit_directory": f"s3://{account.bucket}/{params['code']}",
+        "sagemaker_region": account.region,
+        "pair": pair,
+        "model": model,
+        "dataset_id": manifest.dataset_id,
+        "content_hash": manifest.content_hash,
+        "nthread": params["threads"],
+        "backtest": pair in (params["backtest_pairs"] or ()),
+        size: params[param],
+    }
+    settings |= {name: params[name] for name in SHARED}
+    return {name: _text(value) for name, value in settings.items()}
+
+
+def _text(value: Any) -> str:
+    """SageMaker takes text only."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _uri(account: Account, *parts: str) -> str:
+    return f"s3://{account.bucket}/{'/'.join((FOLDER, *parts))}"
+
+
+def checked_account(bucket: str, image: str, role: str, region: str) -> Account:
+    """The account, complete.
+
+    Raises:
+        MissingInput: something was not set; names the Variable.
+    """
+    for value, variable, what in (
+        (
+            image,
+            "bqx_training_image",
+            "the address of the XGBoost 3.2 image of AWS in your region",
+        ),
+        (role, "bqx_sagemaker_role", "the role that SageMaker takes for the jobs"),
+    ):
+        if not value:
+            raise MissingInput(f"The Airflow Variable {variable} is not set. Set it to {what}.")
+    return Account(bucket, image, role, region)

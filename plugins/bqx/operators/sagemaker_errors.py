@@ -1,0 +1,95 @@
+"""What AWS refuses: some of it passes, some a person has to mend, and some is a failure of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# What passes by itself: too many calls, too many jobs, no machines.
+PASSING = (
+    "CapacityError",
+    "InternalFailure",
+    "InternalServerError",
+    "RequestLimitExceeded",
+    "ResourceLimitExceeded",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+)
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+LINES = 20  # of the job's log, in a message
+
+
+@contextmanager
+def for_people(what: str) -> Iterator[None]:
+    """Turn what AWS refuses into an error that says whether to wait or what to do.
+
+    Args:
+        what: what was tried, as in "start a training job".
+
+    Raises:
+        AwsBusy: it passes by itself.
+        TrainingRefused: a person has to act.
+    """
+    from botocore.exceptions import ClientError
+
+    from include.errors import AwsBusy
+
+    try:
+        yield
+    except ClientError as error:
+        said = error.response["Error"]
+        code, message = said.get("Code", ""), said.get("Message", "")
+        if code in PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+            raise AwsBusy(
+                f"AWS could not {what} now ({code}: {message}). It is tried again; nothing was paid twice."
+            ) from error
+        raise refused(
+            f"AWS refused to {what} ({code}: {message}). {_advice(code)} Then clear this task."
+        ) from error
+
+
+def refused(text: str) -> Exception:
+    """An error that only a person can mend; nothing was started."""
+    from include.errors import TrainingRefused
+
+    return TrainingRefused(text)
+
+
+def failed(text: str) -> Exception:
+    """The job ran and failed."""
+    from include.errors import TrainingFailed
+
+    return TrainingFailed(text)
+
+
+def log_tail(hook: Any, name: str) -> str:
+    """The last lines of a job's log, or why there are none."""
+    from botocore.exceptions import ClientError
+
+    logs = hook.logs_hook.get_conn()
+    try:
+        streams = logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{name}/")
+        lines = [
+            event["message"].rstrip()
+            for stream in streams["logStreams"]
+            for event in logs.get_log_events(
+                logGroupName=LOG_GROUP, logStreamName=stream["logStreamName"], limit=LINES
+            )["events"]
+        ]
+    except ClientError as error:
+        return f"Its log cannot be read ({error})."
+    return "The end of its log:\n" + "\n".join(lines[-LINES:]) if lines else "Its log is empty."
+
+
+def _advice(code: str) -> str:
+    if "AccessDenied" in code or code in ("UnrecognizedClientException", "InvalidClientTokenId"):
+        return (
+            "Give the role of Airflow sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, "
+            "AddTags and ListTags, and iam:PassRole on the role of the jobs; or mend the connection "
+            "aws_default."
+        )
+    return "Mend what it names: image and role are Airflow Variables, the rest are params of the run."
