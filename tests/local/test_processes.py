@@ -118,6 +118,15 @@ def interrupted_twice(done: list[str]) -> None:
         done.append("recorded")
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Interrupts are heard, also where a shell that started the tests aside has them ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_an_interrupt_waits_until_the_block_is_done() -> None:
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt):

@@ -10,6 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from psycopg.rows import dict_row
 
 from include.errors import BadInput
 from include.features.bars import Bars
@@ -144,15 +145,15 @@ def test_a_bucket_gives_the_tables_that_the_folder_gives(
         good.write_parquet(tmp_path / f"{pair}.parquet", replace(bars, **prices))
     upload(store, tmp_path)
 
-    def loaded(request: LoadRequest, place: ObjectStore | None) -> list[list[tuple[object, ...]]]:
+    def rows_of(table: str) -> list[dict[str, object]]:
+        rows = db.cursor(row_factory=dict_row).execute(f"TABLE bqx.{table} ORDER BY ts_utc")
+        return [{name: value for name, value in row.items() if name != "created_at"} for row in rows]
+
+    def loaded(request: LoadRequest, place: ObjectStore | None) -> list[list[dict[str, object]]]:
         prepared = prepare(database_url, request, place=place)
         for pair in prepared["pairs_to_write"]:
             load_pair(database_url, request, pair, place=place)
-        tables = [
-            db.execute(f"TABLE bqx.{table}_{pair} ORDER BY 1").fetchall()
-            for table in ("m1", "bqx")
-            for pair in prepared["pairs"]
-        ]
+        tables = [rows_of(f"{table}_{pair}") for table in ("m1", "bqx") for pair in prepared["pairs"]]
         db.execute("DROP SCHEMA bqx CASCADE")
         return tables
 
