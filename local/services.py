@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from include import reports
@@ -17,6 +18,7 @@ from include.errors import BqxError
 from include.objects import ObjectStore, bucket_and_prefix
 from local.airflow import HOST, ROOT
 from local.airtable import server as airtable
+from local.aws.settings import ACCOUNT
 from local.postgres import is_free
 from local.processes import Identity, keep_last, launch, tail, undisturbed, wait_gone
 from local.s3 import server as s3
@@ -27,6 +29,11 @@ PATIENCE = 60.0  # seconds until a service must listen
 TRIES = 3  # another program may take a port between our look and the start
 BUCKET = "bqx"
 REGION = "us-east-1"
+# Of no registry and no account: the stand-in of AWS runs the jobs of this image with our own interpreter.
+TRAINING_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-training:1"
+TRAINING_ROLE = f"arn:aws:iam::{ACCOUNT}:role/bqx-training"
+
+Addresses = Mapping[str, str]
 
 
 class Service(NamedTuple):
@@ -36,22 +43,22 @@ class Service(NamedTuple):
         name: of the process and its log.
         module: what is run.
         folder: where its content is kept, in the state folder.
-        exports: from the state and its address, the variables by which a client finds it.
+        exports: from the state and the addresses of all, the variables by which a client finds it.
         settings: likewise, what Airflow has to know of it.
-        arguments: further ones of its command.
+        arguments: further ones of its command, from the addresses of those that were started before.
     """
 
     name: str
     module: str
     folder: str
-    exports: Callable[[State, str], dict[str, str]]
-    settings: Callable[[State, str], dict[str, str]]
-    arguments: tuple[str, ...] = ()
+    exports: Callable[[State, Addresses], dict[str, str]]
+    settings: Callable[[State, Addresses], dict[str, str]]
+    arguments: Callable[[Addresses], tuple[str, ...]] = lambda addresses: ()
 
 
-def _s3_exports(state: State, url: str) -> dict[str, str]:
+def _s3_exports(state: State, addresses: Addresses) -> dict[str, str]:
     return {
-        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL_S3": addresses["s3"],
         "AWS_ACCESS_KEY_ID": s3.KEY_ID,
         "AWS_SECRET_ACCESS_KEY": state.secret("s3", 30),
         "AWS_DEFAULT_REGION": REGION,
@@ -60,20 +67,30 @@ def _s3_exports(state: State, url: str) -> dict[str, str]:
     }
 
 
-def _s3_settings(state: State, url: str) -> dict[str, str]:
+def _s3_settings(state: State, addresses: Addresses) -> dict[str, str]:
+    return {"AIRFLOW_VAR_BQX_BUCKET": BUCKET}
+
+
+def _aws_exports(state: State, addresses: Addresses) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL": addresses["aws"]}
+
+
+def _aws_settings(state: State, addresses: Addresses) -> dict[str, str]:
     connection = {
         "conn_type": "aws",
         "login": s3.KEY_ID,
         "password": state.secret("s3", 30),
         "extra": {
-            "endpoint_url": url,
+            "endpoint_url": addresses["aws"],
+            "service_config": {"s3": {"endpoint_url": addresses["s3"]}},
             "region_name": REGION,
             "config_kwargs": {"s3": {"addressing_style": "path"}},  # no DNS has names of our buckets
         },
     }
     return {
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
-        "AIRFLOW_VAR_BQX_BUCKET": BUCKET,
+        "AIRFLOW_VAR_BQX_TRAINING_IMAGE": TRAINING_IMAGE,
+        "AIRFLOW_VAR_BQX_SAGEMAKER_ROLE": TRAINING_ROLE,
         # The caller's own accounts must be out of reach, whatever a client is made from.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -81,26 +98,35 @@ def _s3_settings(state: State, url: str) -> dict[str, str]:
     }
 
 
-def _airtable_exports(state: State, url: str) -> dict[str, str]:
+def _aws_arguments(addresses: Addresses) -> tuple[str, ...]:
+    return "--s3", addresses["s3"], "--image", f"{TRAINING_IMAGE}={sys.executable}"
+
+
+def _airtable_exports(state: State, addresses: Addresses) -> dict[str, str]:
     return {
-        "AIRTABLE_ENDPOINT_URL": url,
+        "AIRTABLE_ENDPOINT_URL": addresses["airtable"],
         "AIRTABLE_BASE_ID": airtable.BASE_ID,
         "AIRTABLE_TOKEN": airtable.TOKEN,
     }
 
 
-def _airtable_settings(state: State, url: str) -> dict[str, str]:
+def _airtable_settings(state: State, addresses: Addresses) -> dict[str, str]:
     connection = {
         "conn_type": "airtable",
-        "host": url,
+        "host": addresses["airtable"],
         "password": airtable.TOKEN,
         "extra": {"base_id": airtable.BASE_ID},
     }
     return {"AIRFLOW_CONN_BQX_AIRTABLE": json.dumps(connection)}
 
 
-SERVICES = (
-    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings, ("--public", f"{reports.FOLDER}/")),
+def _s3_arguments(addresses: Addresses) -> tuple[str, ...]:
+    return "--public", f"{reports.FOLDER}/"
+
+
+SERVICES = (  # in the order they are started: the AWS needs to know where S3 is
+    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings, _s3_arguments),
+    Service("aws", "local.aws", "aws", _aws_exports, _aws_settings, _aws_arguments),
     Service("airtable", "local.airtable", "airtable", _airtable_exports, _airtable_settings),
 )
 
@@ -110,7 +136,7 @@ def exports(state: State, ports: Mapping[str, int]) -> dict[str, str]:
     return {
         name: value
         for service in SERVICES
-        for name, value in service.exports(state, address(ports[service.name])).items()
+        for name, value in service.exports(state, _addresses(ports)).items()
     }
 
 
@@ -119,7 +145,7 @@ def settings(state: State, ports: Mapping[str, int]) -> dict[str, str]:
     return {
         name: value
         for service in SERVICES
-        for name, value in service.settings(state, address(ports[service.name])).items()
+        for name, value in service.settings(state, _addresses(ports)).items()
     }
 
 
@@ -152,12 +178,17 @@ def address(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
+def _addresses(ports: Mapping[str, int]) -> dict[str, str]:
+    return {name: address(port) for name, port in ports.items()}
+
+
 def start(
     service: Service,
     state: State,
     last: int | None,
     environment: Mapping[str, str],
     record: Callable[[str, Identity, int], None],
+    ports: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Start a service and wait until it listens.
 
@@ -167,6 +198,7 @@ def start(
         last: the port it had before; taken again if it is free.
         environment: all of its environment.
         record: told name, process and port at once, so that they are found again even if we are ended now.
+        ports: of the services that were started before.
 
     Raises:
         BqxError: it did not start, or every port is taken.
@@ -179,7 +211,7 @@ def start(
             process = launch(
                 (
                     *(sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
-                    *service.arguments,
+                    *service.arguments(_addresses(ports)),
                 ),
                 log=log,
                 environment=environment,

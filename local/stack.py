@@ -154,7 +154,7 @@ class Stack:
         variables = environment({"PYTHONPATH": str(ROOT)}, os.environ)
         for service in services.SERVICES:
             last = self.service_ports.get(service.name)
-            services.start(service, self.state, last, variables, self._record_service)
+            services.start(service, self.state, last, variables, self._record_service, self.service_ports)
 
     def _record_service(self, name: str, process: Identity, port: int) -> None:
         ports = self.service_ports | {name: port}

@@ -21,7 +21,8 @@ MARKER = ".bqx-state"
 # What would lead a client that sourced `env` away from the stack: another account or endpoint, a proxy.
 _STRAIGHT = """\
 unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
-unset AWS_ENDPOINT_URL_S3 AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+unset AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+for bqx_name in $(env | sed -n 's/^\\(AWS_ENDPOINT_URL_[A-Z0-9_]*\\)=.*/\\1/p'); do unset "$bqx_name"; done
 export NO_PROXY="127.0.0.1,localhost,${NO_PROXY:-${no_proxy:-}}"
 export no_proxy="$NO_PROXY"
 """

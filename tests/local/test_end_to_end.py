@@ -227,7 +227,7 @@ def test_anybody_can_read_the_training_set(stack: Stack) -> None:
     known = sourced(stack)
     client = boto3.client(
         "s3",
-        endpoint_url=known["AWS_ENDPOINT_URL"],
+        endpoint_url=known["AWS_ENDPOINT_URL_S3"],
         aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
         region_name=known["AWS_DEFAULT_REGION"],

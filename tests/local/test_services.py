@@ -32,6 +32,7 @@ bucket = os.environ["BQX_S3_BUCKET"]
 s3.create_bucket(Bucket=bucket)
 s3.put_object(Bucket=bucket, Key="a/b", Body=b"kept")
 print(s3.get_object(Bucket=bucket, Key="a/b")["Body"].read().decode(), s3.meta.region_name)
+print(boto3.client("sagemaker").list_training_jobs()["TrainingJobSummaries"])
 """
 ELSEWHERE = {
     "AWS_PROFILE": "production",
@@ -40,6 +41,7 @@ ELSEWHERE = {
     "AWS_SESSION_TOKEN": "real",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    "AWS_ENDPOINT_URL_SAGEMAKER": "http://127.0.0.1:9",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     "AIRTABLE_TOKEN": "patREAL",
 }
@@ -49,7 +51,7 @@ def client(stack: Stack) -> Any:
     known = stack.exports()
     return boto3.client(
         "s3",
-        endpoint_url=known["AWS_ENDPOINT_URL"],
+        endpoint_url=known["AWS_ENDPOINT_URL_S3"],
         aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
         region_name=known["AWS_DEFAULT_REGION"],
@@ -140,7 +142,7 @@ def test_the_env_file_leads_boto3_to_the_stand_in_whatever_the_caller_has_set(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["127.0.0.1,localhost,intranet", "kept us-east-1"]
+    assert done.stdout.splitlines() == ["127.0.0.1,localhost,intranet", "kept us-east-1", "[]"]
 
 
 def test_the_callers_accounts_reach_no_process(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +157,11 @@ def test_the_callers_accounts_reach_no_process(stack: Stack, monkeypatch: pytest
     assert component["AWS_SHARED_CREDENTIALS_FILE"] == component["AWS_CONFIG_FILE"] == os.devnull
     assert component["AIRFLOW_VAR_BQX_BUCKET"] == services.BUCKET
     connection = json.loads(component["AIRFLOW_CONN_AWS_DEFAULT"])
-    assert connection["extra"]["endpoint_url"] == services.address(stack.service_ports["s3"])
+    assert connection["extra"]["endpoint_url"] == services.address(stack.service_ports["aws"])
+    s3 = connection["extra"]["service_config"]["s3"]
+    assert s3 == {"endpoint_url": services.address(stack.service_ports["s3"])}
+    assert component["AIRFLOW_VAR_BQX_TRAINING_IMAGE"] == services.TRAINING_IMAGE
+    assert component["AIRFLOW_VAR_BQX_SAGEMAKER_ROLE"].startswith("arn:aws:iam::")
 
 
 def test_secrets_are_neither_in_the_process_list_nor_in_a_log(stack: Stack) -> None:
@@ -230,7 +236,9 @@ def test_without_a_free_port_it_says_so(stack: Stack, monkeypatch: pytest.Monkey
         stack.start()
 
 
-@pytest.mark.parametrize("file", ["local/s3/server.py", "local/airtable/page.html.j2", "local/stand_in.py"])
+@pytest.mark.parametrize(
+    "file", ["local/s3/server.py", "local/airtable/page.html.j2", "local/aws/run.py", "local/stand_in.py"]
+)
 def test_changed_code_of_a_stand_in_needs_a_new_start(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:

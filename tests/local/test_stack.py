@@ -109,6 +109,7 @@ def test_logs_of_the_last_start_are_kept(stack: Stack) -> None:
 def test_exports_are_complete(stack: Stack) -> None:
     stack.start()
     exports = stack.exports()
-    assert {"BQX_DATABASE_URL", "AIRFLOW_HOME", "AIRFLOW_API_URL", "AWS_ENDPOINT_URL"} <= set(exports)
+    assert {"BQX_DATABASE_URL", "AIRFLOW_HOME", "AIRFLOW_API_URL"} <= set(exports)
+    assert {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} <= set(exports)
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "BQX_S3_BUCKET"} <= set(exports)
     assert exports["BQX_DATABASE_URL"].endswith("/bqx")

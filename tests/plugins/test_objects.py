@@ -28,7 +28,7 @@ def state(tmp_path: Path) -> State:
 
 def known(state: State, server: Server) -> dict[str, str]:
     """What the stack tells Airflow of a server."""
-    return services.settings(state, dict.fromkeys(("s3", "airtable"), server.server_port))
+    return services.settings(state, dict.fromkeys(("s3", "aws", "airtable"), server.server_port))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_buckets_are_parts_of_the_path_also_under_a_name(
     server: Server, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = json.loads(known(state, server)["AIRFLOW_CONN_AWS_DEFAULT"])
-    connection["extra"]["endpoint_url"] = f"http://localhost:{server.server_port}"
+    connection["extra"]["service_config"]["s3"]["endpoint_url"] = f"http://localhost:{server.server_port}"
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     client = object_store().client
     assert client.meta.config.s3["addressing_style"] == "path", "the connection's config_kwargs count"

@@ -1,0 +1,130 @@
+"""SageMaker's control plane: one method for each operation that the stand-in has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from local.aws import channels, jobs, listing, model, refusals
+from local.aws.call import Call
+from local.aws.errors import ServiceError, missing
+from local.aws.refusals import Throttle
+from local.aws.runner import Runner
+from local.aws.settings import Settings
+from local.aws.storage import Storage
+from local.aws.store import Document, Store
+
+MOST_TAGS = 50
+
+Parameters = dict[str, Any]
+
+
+class Control:
+    """Answers the requests for SageMaker.
+
+    Args:
+        settings: of the server.
+        store: of the jobs.
+        storage: S3, to see whether inputs are there.
+        runner: runs the jobs.
+    """
+
+    def __init__(self, settings: Settings, store: Store, storage: Storage, runner: Runner) -> None:
+        self._settings, self._store, self._storage, self._runner = settings, store, storage, runner
+        self._throttle = Throttle(settings.rate)
+        self._operations: dict[str, Callable[[Parameters, Call], Document | None]] = {
+            "CreateTrainingJob": self._create,
+            "DescribeTrainingJob": self._describe,
+            "StopTrainingJob": self._stop,
+            "ListTrainingJobs": self._list,
+            "DeleteTrainingJob": self._delete,
+            "AddTags": self._add_tags,
+            "ListTags": self._list_tags,
+            "DeleteTags": self._delete_tags,
+        }
+
+    def answer(self, call: Call) -> bytes:
+        """The body of the answer.
+
+        Raises:
+            ServiceError: the request is refused.
+        """
+        self._throttle.enter(call.operation)
+        try:
+            parameters = json.loads(call.body or b"{}")
+        except ValueError as error:
+            raise ServiceError("SerializationException", f"The body is no JSON: {error}") from error
+        if call.operation not in self._operations:
+            self._refuse(call)
+        model.check(call.operation, parameters)
+        answer = self._operations[call.operation](parameters, call)
+        return json.dumps(model.cut(call.operation, answer)).encode() if answer is not None else b""
+
+    def _refuse(self, call: Call) -> None:
+        known = ", ".join(self._operations)
+        raise ServiceError(
+            "NotImplementedException",
+            f"The stand-in of SageMaker does not have {call.operation}. It has {known}.",
+            501,
+        )
+
+    def _create(self, asked: Parameters, call: Call) -> Document:
+        refusals.check(asked, self._settings)
+        job = jobs.new(asked, call.region)
+        channels.check(job, self._storage)
+        self._store.add(job, lambda active: refusals.check_quota(job, active, self._settings.quota))
+        self._runner.start(jobs.name_of(job))
+        return {"TrainingJobArn": job["TrainingJobArn"]}
+
+    def _describe(self, asked: Parameters, call: Call) -> Document:
+        return jobs.describe(self._store.get(asked["TrainingJobName"]))
+
+    def _stop(self, asked: Parameters, call: Call) -> None:
+        def stop(job: Document) -> None:
+            if not jobs.is_active(job):
+                raise jobs.rejected(job)
+            if job["TrainingJobStatus"] != jobs.STOPPING:
+                job["TrainingJobStatus"] = jobs.STOPPING
+                jobs.enter(job, jobs.STOPPING)
+
+        self._store.change(asked["TrainingJobName"], stop)
+        self._runner.stop(asked["TrainingJobName"])
+
+    def _delete(self, asked: Parameters, call: Call) -> None:
+        self._store.delete(asked["TrainingJobName"])
+
+    def _list(self, asked: Parameters, call: Call) -> Document:
+        return listing.page(self._store.all(), asked)
+
+    def _add_tags(self, asked: Parameters, call: Call) -> Document:
+        def add(job: Document) -> dict[str, str]:
+            tags: dict[str, str] = job["tags"] | {tag["Key"]: tag["Value"] for tag in asked["Tags"]}
+            if len(tags) > MOST_TAGS:
+                raise ServiceError("ResourceLimitExceeded", f"A resource has at most {MOST_TAGS} tags.")
+            job["tags"] = tags
+            return tags
+
+        return {"Tags": _tags(self._store.change(_named(asked), add))}
+
+    def _list_tags(self, asked: Parameters, call: Call) -> Document:
+        return {"Tags": _tags(self._store.get(_named(asked))["tags"])}
+
+    def _delete_tags(self, asked: Parameters, call: Call) -> Document:
+        def delete(job: Document) -> None:
+            for name in asked["TagKeys"]:
+                job["tags"].pop(name, None)
+
+        self._store.change(_named(asked), delete)
+        return {}
+
+
+def _named(asked: Parameters) -> str:
+    kind, _, name = asked["ResourceArn"].rpartition(":")[2].partition("/")
+    if kind != "training-job":
+        raise missing()
+    return str(name)
+
+
+def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": value} for name, value in tags.items()]

@@ -1,0 +1,83 @@
+"""SageMaker's own description of its operations, by which requests are checked and answers cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from local.aws.errors import ServiceError, invalid
+
+
+@cache
+def _service() -> Any:
+    from botocore.session import get_session
+
+    return get_session().get_service_model("sagemaker")
+
+
+def check(operation: str, parameters: dict[str, Any]) -> None:
+    """Refuse a request that does not fit the description.
+
+    Args:
+        operation: name of the operation.
+        parameters: of the request, as it came.
+
+    Raises:
+        ServiceError: ValidationException with the names of all members that do not fit, or
+            UnknownOperationException.
+    """
+    from botocore.validate import ParamValidator
+
+    if operation not in _service().operation_names:
+        raise ServiceError("UnknownOperationException", f"{operation} is no operation of SageMaker.", 404)
+    shape = _service().operation_model(operation).input_shape
+    report = ParamValidator().validate(parameters, shape)
+    if report.has_errors():
+        raise invalid(report.generate_report())
+    problems = list(_problems(parameters, shape, ""))
+    if problems:
+        many = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
+        raise invalid(f"{many}: {'; '.join(problems)}")
+
+
+def cut(operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The members of an answer that the operation has."""
+    shape = _service().operation_model(operation).output_shape
+    known = shape.members if shape is not None else {}
+    return {name: value for name, value in answer.items() if name in known and value is not None}
+
+
+def _problems(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """What botocore leaves to the service: lengths, patterns and sets of values."""
+    if shape.type_name == "structure":
+        for name, member in value.items():
+            if name in shape.members:
+                yield from _problems(member, shape.members[name], f"{path}.{name}" if path else name)
+    elif shape.type_name == "list":
+        for index, member in enumerate(value):
+            yield from _problems(member, shape.member, f"{path}.{index + 1}.member")
+    elif shape.type_name == "map":
+        for key, member in value.items():
+            yield from _problems(key, shape.key, f"{path}.key")
+            yield from _problems(member, shape.value, f"{path}.{key}")
+    for constraint in _constraints(value, shape):
+        yield (
+            f"Value '{value}' at '{path[:1].lower()}{path[1:]}' failed to satisfy constraint: "
+            f"Member must {constraint}"
+        )
+
+
+def _constraints(value: Any, shape: Any) -> Iterator[str]:
+    told = shape.metadata
+    if isinstance(value, str):
+        if "enum" in told and value not in told["enum"]:
+            yield f"satisfy enum value set: [{', '.join(told['enum'])}]"
+        if "pattern" in told and not re.fullmatch(told["pattern"], value, re.DOTALL):
+            yield f"satisfy regular expression pattern: {told['pattern']}"
+    if isinstance(value, str | list | dict):
+        if len(value) > told.get("max", len(value)):
+            yield f"have length less than or equal to {told['max']}"
+    elif isinstance(value, int | float) and value > told.get("max", value):
+        yield f"have value less than or equal to {told['max']}"

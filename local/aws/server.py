@@ -1,0 +1,126 @@
+"""The server: one front for all services, and what stands behind it."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wrappers import Response
+
+from local.aws.call import Call, read
+from local.aws.errors import CBOR, JSON, QUERY, ServiceError
+from local.aws.journal import Journal
+from local.aws.logs import LogBook
+from local.aws.proxy import forward
+from local.aws.rules import Rules
+from local.aws.settings import HOST, Settings
+from local.stand_in import own
+
+SAGEMAKER = ("sagemaker", "sagemaker-runtime")  # both sign as the first; a scope may still say the second
+
+
+class Handler(WSGIRequestHandler):
+    """Gives the front what WSGI takes away: the path and the headers as they came."""
+
+    protocol_version = "HTTP/1.1"
+
+    def make_environ(self) -> dict[str, Any]:
+        """The environment of a request."""
+        return super().make_environ() | {"bqx.path": self.path, "bqx.headers": self.headers}
+
+    def log(self, kind: str, message: str, *details: Any) -> None:
+        """Silence: the journal has every request."""
+
+
+class Server(ThreadedWSGIServer):
+    """Serves the AWS of one folder.
+
+    Args:
+        settings: folder, address of S3 and the rest.
+        port: 0 for any that is free.
+    """
+
+    request_queue_size = 128
+
+    def __init__(self, settings: Settings, port: int = 0) -> None:
+        self.settings = settings
+        self._owner = own(settings.folder)
+        try:
+            super().__init__(HOST, port, self._answer, Handler)
+        except BaseException:
+            self._owner.close()
+            raise
+        for folder in (settings.interrupts, settings.roots, settings.logs):
+            folder.mkdir(exist_ok=True)
+        self._rules, self._journal = Rules(settings.faults), Journal(settings.requests)
+        self._logs = LogBook(settings.logs)
+        self._behind()
+
+    def _behind(self) -> None:
+        from local.aws.control import Control
+        from local.aws.runner import Runner
+        from local.aws.storage import Storage
+        from local.aws.store import Store
+
+        self._store = Store(self.settings.folder / "jobs.sqlite")
+        storage = Storage(self.settings.s3, self.settings.key_id)
+        self._runner = Runner(self.settings, self._store, storage, self._logs, self.endpoint)
+        self._control = Control(self.settings, self._store, storage, self._runner)
+        self._runner.recover()
+
+    @property
+    def endpoint(self) -> str:
+        """What clients call ``endpoint_url``."""
+        return f"http://{HOST}:{self.server_port}"
+
+    def server_close(self) -> None:
+        """End the jobs' processes, give port and folder back."""
+        super().server_close()
+        self._runner.close()
+        self._store.close()
+        self._owner.close()
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        call = read(environ)
+        rule = self._rules.draw(call.service, call.operation)
+        if rule is not None:
+            time.sleep(rule.delay)
+        error = rule.error if rule is not None else None
+        if error is None or (rule is not None and rule.applied):
+            response = self._done(call, environ)
+            if error is not None:
+                response.get_data()  # S3 would not be through with it before
+                response.close()
+        if error is not None:
+            response = _refusal(call, error)
+        self._journal.note(call, response.status_code, fault=error is not None)
+        return response(environ, start_response)
+
+    def _done(self, call: Call, environ: dict[str, Any]) -> Response:
+        try:
+            if call.service == "s3":
+                return forward(environ, self.settings.s3)
+            if call.service != "moto-api" and call.key_id != self.settings.key_id:
+                raise _wrong_key(call)
+            if call.service in SAGEMAKER:
+                return Response(self._control.answer(call), content_type="application/x-amz-json-1.1")
+            return self._logs.services.answer(environ)
+        except ServiceError as error:
+            return _refusal(call, error)
+        except Exception as error:
+            traceback.print_exc()
+            return _refusal(call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500))
+
+
+def _refusal(call: Call, error: ServiceError) -> Response:
+    body, headers = error.body(call.protocol)
+    return Response(body, error.status, headers)
+
+
+def _wrong_key(call: Call) -> ServiceError:
+    code = "UnrecognizedClientException" if call.protocol in (JSON, CBOR) else "InvalidClientTokenId"
+    assert call.protocol in (JSON, CBOR, QUERY)
+    return ServiceError(code, "The security token included in the request is invalid.", 403)

@@ -1,0 +1,122 @@
+"""The jobs on disk: one row each, one document a row."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from local.aws import jobs
+from local.aws.errors import ServiceError, missing
+
+Document = dict[str, Any]
+T = TypeVar("T")
+_TABLE = """
+CREATE TABLE IF NOT EXISTS job (
+    name TEXT PRIMARY KEY,
+    active INTEGER NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
+
+class Store:
+    """All jobs. Threads may use it at once.
+
+    Args:
+        path: of the SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute(_TABLE)
+        self._connection.execute("CREATE INDEX IF NOT EXISTS active ON job (name) WHERE active")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def add(self, job: Document, check: Callable[[Sequence[Document]], None]) -> None:
+        """Add a job, if its name is free.
+
+        Args:
+            job: made by `jobs.new`.
+            check: refuses it, or not, in view of the jobs that are active.
+
+        Raises:
+            ServiceError: ResourceInUse.
+        """
+        name = jobs.name_of(job)
+        with self._lock:
+            if self._find(name) is not None:
+                raise ServiceError(
+                    "ResourceInUse",
+                    "Training job names must be unique within an AWS account and region, and a training job "
+                    f"with this name already exists ({job['TrainingJobArn']})",
+                )
+            check(self.active())
+            self._write(job)
+
+    def get(self, name: str) -> Document:
+        """One job.
+
+        Raises:
+            ServiceError: there is none.
+        """
+        job = self._find(name)
+        if job is None:
+            raise missing()
+        return job
+
+    def change(self, name: str, change: Callable[[Document], T]) -> T:
+        """Change a job in one step; returns what the change returns.
+
+        Raises:
+            ServiceError: there is none, or the change refuses.
+        """
+        with self._lock:
+            job = self.get(name)
+            result = change(job)
+            self._write(job)
+            return result
+
+    def delete(self, name: str) -> None:
+        """Forget a job that has ended.
+
+        Raises:
+            ServiceError: there is none, or it is active.
+        """
+        with self._lock:
+            job = self.get(name)
+            if jobs.is_active(job):
+                raise jobs.rejected(job)
+            self._connection.execute("DELETE FROM job WHERE name = ?", (name,))
+
+    def all(self) -> list[Document]:
+        """Every job."""
+        return self._select("SELECT document FROM job")
+
+    def active(self) -> list[Document]:
+        """The jobs that have not ended."""
+        return self._select("SELECT document FROM job WHERE active")
+
+    def _find(self, name: str) -> Document | None:
+        found = self._select("SELECT document FROM job WHERE name = ?", name)
+        return found[0] if found else None
+
+    def _select(self, statement: str, *values: str) -> list[Document]:
+        with self._lock:
+            return [json.loads(text) for (text,) in self._connection.execute(statement, values)]
+
+    def _write(self, job: Document) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO job VALUES (?, ?, ?)",
+            (jobs.name_of(job), int(jobs.is_active(job)), json.dumps(job)),
+        )
