@@ -33,6 +33,7 @@ TOP = 50  # columns that folds are compared by
 BINS = 41  # of a picture of predictions against what came
 REACH = 3.0  # standard deviations of the no-skill world that it shows
 TENTHS = 10
+_WIDE = 10_000  # more minutes than a window has
 
 
 def reduce_job(pair: str, model: str, files: Mapping[str, Content]) -> bytes:
@@ -69,11 +70,7 @@ def _reduced(pair: str, model: str, files: Mapping[str, Content]) -> Reduced:
     windows = _windows(rows)
     parts = {name: rows.where(rows.part == SETS.index(name)) for name in MEASURED}
     for name, part in parts.items():
-        if _windows(part) != windows:
-            raise QualityError(
-                f"predictions.parquet has no {name} rows for some horizon; the scores of a set need all "
-                f"of {', '.join(f'{h}' for _, h in windows)} minutes"
-            )
+        _matching(part, windows, f"predictions.parquet: the {name} set")
     bounds = [limits(part.q, part.s) for part in _by_horizon(parts["val"], windows)]
     tests = read_backtest(files["backtest.parquet"])
     folds = [tests.where(tests.part == number) for number in np.unique(tests.part)]
@@ -81,7 +78,7 @@ def _reduced(pair: str, model: str, files: Mapping[str, Content]) -> Reduced:
         pair=pair,
         model=model,
         sets={name: _sums(part, windows, bounds) for name, part in parts.items()},
-        folds=tuple(_sums(fold, _windows(fold), None) for fold in folds),
+        folds=tuple(_sums(fold, _matching(fold, windows), bounds) for fold in folds),
         cloud=_cloud(parts["test"], windows),
         importance=_importance(files["importance.parquet"], windows),
         card=_plain(files["card.json"], "card.json"),
@@ -91,30 +88,40 @@ def _reduced(pair: str, model: str, files: Mapping[str, Content]) -> Reduced:
 
 def _windows(rows: Predictions) -> tuple[tuple[int, int], ...]:
     """Window and horizon of each target, by horizon."""
-    found = sorted({(int(h), int(w)) for h, w in np.unique(np.column_stack((rows.h, rows.w)), axis=0)})
+    found = [divmod(int(both), _WIDE) for both in np.unique(rows.h * _WIDE + rows.w)]
     horizons = [h for h, _ in found]
     if len(set(horizons)) < len(horizons) or min(horizons, default=1) < 1:
         raise QualityError("predictions have more than one window for a horizon; a model has one for each")
     return tuple((w, h) for h, w in found)
 
 
+def _matching(
+    rows: Predictions, windows: tuple[tuple[int, int], ...], where: str = "backtest.parquet: a fold"
+) -> tuple[tuple[int, int], ...]:
+    if _windows(rows) != windows or not windows:
+        raise QualityError(
+            f"{where} does not have rows for each horizon of {', '.join(f'{h}' for _, h in windows)} minutes "
+            "with its window; scores need all of them, so run the job again"
+        )
+    return windows
+
+
 def _by_horizon(rows: Predictions, windows: tuple[tuple[int, int], ...]) -> list[Predictions]:
     return [rows.where(rows.h == h) for _, h in windows]
 
 
-def _sums(rows: Predictions, windows: tuple[tuple[int, int], ...], bounds: list[Limits] | None) -> Sums:
-    """Sums of one set; without bounds of all rows only."""
+def _sums(rows: Predictions, windows: tuple[tuple[int, int], ...], bounds: list[Limits]) -> Sums:
+    """Sums of one set, or of the test of a fold."""
     days, place = np.unique(trading_days(rows.ts), return_inverse=True)
-    cells = 1 if bounds is None else math.prod(STATES)
-    values = np.zeros((len(windows), days.size, 1 if bounds is None else len(GROUPS), len(FIELDS)))
+    cells = math.prod(STATES)
+    values = np.zeros((len(windows), days.size, len(GROUPS), len(FIELDS)))
     for number, (_, h) in enumerate(windows):
         here = rows.h == h
-        part, cell = rows.where(here), place[here] * cells
-        if bounds is not None:
-            cell += states(part.ts, part.q, part.s, bounds[number])
+        part = rows.where(here)
+        cell = place[here] * cells + states(part.ts, part.q, part.s, bounds[number])
         for field, measure in enumerate(_measures(part)):
-            sums = np.bincount(cell, measure, days.size * cells).reshape(days.size, cells)
-            values[number, :, :, field] = sums if bounds is None else by_group(sums)
+            sums = np.asarray(np.bincount(cell, measure, days.size * cells), np.float64)
+            values[number, :, :, field] = by_group(sums.reshape(days.size, cells))
     return Sums(windows, days, values, int(rows.ts.min()), int(rows.ts.max()))
 
 

@@ -42,7 +42,7 @@ class Sums(NamedTuple):
     Attributes:
         windows: window and horizon of each target, minutes.
         days: trading days, days since 1970.
-        values: (targets, days, groups, fields); folds have one group, all rows.
+        values: (targets, days, groups, fields).
         first: first minute with a row.
         last: last minute with a row.
     """

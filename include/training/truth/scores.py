@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from include.training.truth.verdicts import (
     verdict,
 )
 
-__all__ = ["Beside", "Block", "Estimate", "Group", "PairScore", "SetScores", "fold_skill", "score"]
+__all__ = ["Beside", "Block", "Estimate", "Fold", "Group", "PairScore", "SetScores", "score", "score_folds"]
 
 
 class Estimate(NamedTuple):
@@ -121,6 +121,32 @@ class PairScore(NamedTuple):
     verdicts: dict[str, int]
 
 
+class Fold(NamedTuple):
+    """Scores on the test of one fold of the backtest, for one horizon.
+
+    Attributes:
+        pair: for example ``eurusd``.
+        model: ``random_forest`` or ``xgboost``.
+        number: of the fold, from 0.
+        w: window of BQX, minutes.
+        h: horizon, minutes.
+        first: first minute of the test that has a row.
+        last: its last.
+        whole: scores of all rows.
+        groups: scores of sessions, terciles of volatility and states of the trend.
+    """
+
+    pair: str
+    model: str
+    number: int
+    w: int
+    h: int
+    first: int
+    last: int
+    whole: Group
+    groups: tuple[Group, ...]
+
+
 class SetScores(NamedTuple):
     """All of one set."""
 
@@ -141,7 +167,7 @@ class _Looks:
         done = 0
         for each in sums:
             places = np.searchsorted(self.days, each.days)
-            self.values[done : done + len(each.windows), places, : each.values.shape[2]] = each.values
+            self.values[done : done + len(each.windows), places] = each.values
             done += len(each.windows)
         self.counts = bootstrap.draws(self.days.size)
 
@@ -203,18 +229,18 @@ def score(jobs: Sequence[Reduced], name: str) -> SetScores:
     )
 
 
-def fold_skill(fold: Sums) -> list[dict[str, Any]]:
-    """Skill on the test of one fold of the backtest, by horizon, with its interval."""
-    counts = bootstrap.draws(fold.days.size)
-    found = bootstrap.ratio(fold.of("sse_no_skill") - fold.of("sse_model"), fold.of("sse_no_skill"), counts)
-    low, high = found.ends()
-    days = (fold.of("rows") > 0).sum(axis=1)
+def score_folds(job: Reduced) -> tuple[Fold, ...]:
+    """Skill of one job on the tests of its backtest; folds overlap, so each stands for itself."""
     out = []
-    for number, (w, h) in enumerate(fold.windows):
-        skill = _estimate(found.value[number], low[number], high[number], int(days[number]))
-        rows = int(fold.of("rows")[number].sum())
-        out.append({"w": w, "h": h, "days": int(days[number]), "rows": rows, "skill": skill})
-    return out
+    for number, sums in enumerate(job.folds):
+        looks = _Looks([sums])
+        groups = [_groups(looks, group, sums.windows) for group in range(len(GROUPS))]
+        out += [
+            Fold(job.pair, job.model, number, w, h, sums.first, sums.last, groups[0][look],
+                 tuple(group[look] for group in groups[1:]))
+            for look, (w, h) in enumerate(sums.windows)
+        ]  # fmt: skip
+    return tuple(out)
 
 
 def _groups(looks: _Looks, group: int, windows: Sequence[tuple[int, int]]) -> list[Group]:
