@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Data flows upwards: a room imports from lower levels only, never from its neighbours.
 LEVELS = {
     "pairs": 0, "names": 0, "errors": 0, "settings": 0, "pages": 0,
+    "charts": 0,
     "features": 1, "objects": 1,
     "storage": 2, "reports": 2,
     "build": 3,

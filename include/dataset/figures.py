@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from include.dataset import canvas, overview
-from include.dataset.canvas import ALARM, INK, OF_BUCKET, OF_SET, PALE, SKY, SOFT, WORDS
+from include import charts
+from include.charts import ALARM, INK, OF_BUCKET, OF_SET, PALE, SKY, SOFT, WORDS
+from include.dataset import overview
 from include.dataset.evidence import FEATURES
 from include.dataset.overview import LARGE, LIMITED
 from include.dataset.profile import PairProfile
@@ -51,8 +52,8 @@ def no_skill(horizon: int) -> float:
 def coverage(profiles: Sequence[PairProfile]) -> Figure:
     """Heat map of known cells, pairs by families; columns without input are hatched, not counted."""
     told = overview.coverage(profiles)
-    figure = canvas.blank(2.6 + 0.25 * len(profiles))
-    axes = canvas.panel(
+    figure = charts.blank(2.6 + 0.25 * len(profiles))
+    axes = charts.panel(
         figure, (1, 1, 1), "coverage", "Known cells of the columns that have their input, % of grid rows"
     )
     colours = ListedColormap(KNOWN_COLOURS, bad=PALE)
@@ -61,8 +62,8 @@ def coverage(profiles: Sequence[PairProfile]) -> Figure:
     wholly = np.argwhere(np.isnan(told.share)).tolist()
     partly = np.argwhere((told.absent > 0) & ~np.isnan(told.share)).tolist()
     boxes = [Rectangle((place - 0.5, row - 0.5), 1, 1) for row, place in wholly]
-    axes.add_collection(PatchCollection(boxes, label="no input", **canvas.HATCHED))
-    corners = [canvas.corner(row, place) for row, place in partly]
+    axes.add_collection(PatchCollection(boxes, label="no input", **charts.HATCHED))
+    corners = [charts.corner(row, place) for row, place in partly]
     axes.add_collection(PolyCollection(corners, facecolor=INK, label="some without input"))
     for (row, place), share in np.ndenumerate(told.share):
         if share < 0.99:
@@ -70,11 +71,11 @@ def coverage(profiles: Sequence[PairProfile]) -> Figure:
             axes.text(place, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=7)
     axes.set_xticks(range(len(told.families)), told.families, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(profiles)), [profile.pair.upper() for profile in profiles])
-    canvas.lattice(axes, told.share.shape)
+    charts.lattice(axes, told.share.shape)
     keys = [Patch(color=colour, label=word) for colour, word in zip(KNOWN_COLOURS, KNOWN_WORDS, strict=True)]
-    keys.append(Patch(label="no input: whole family never known", **canvas.HATCHED))
+    keys.append(Patch(label="no input: whole family never known", **charts.HATCHED))
     keys.append(Patch(color=INK, label="corner: some columns never known"))
-    canvas.legend(figure, keys[::-1], 4)
+    charts.legend(figure, keys[::-1], 4)
     return figure
 
 
@@ -82,13 +83,13 @@ def missing(profiles: Sequence[PairProfile]) -> Figure:
     """NULL by month, told apart by reason, and filled rows of the grid by month."""
     told = overview.missing(profiles)
     places = np.arange(len(told.months))
-    figure = canvas.blank(3.6)
-    left = canvas.panel(figure, (1, 2, 1), "nulls", "Cells that are NULL, all pairs and columns, %")
-    left.bar(places, 100 * told.absent, 0.7, label="never known for the pair: input absent", **canvas.HATCHED)
+    figure = charts.blank(3.6)
+    left = charts.panel(figure, (1, 2, 1), "nulls", "Cells that are NULL, all pairs and columns, %")
+    left.bar(places, 100 * told.absent, 0.7, label="never known for the pair: input absent", **charts.HATCHED)
     left.bar(
         places, 100 * told.gaps, 0.7, 100 * told.absent, color=ALARM, label="others: warm-up, breaks, gaps"
     )
-    right = canvas.panel(figure, (1, 2, 2), "filled", "Rows of the grid without a real bar (filled), %")
+    right = charts.panel(figure, (1, 2, 2), "filled", "Rows of the grid without a real bar (filled), %")
     low, high = overview.spread(told.filled)
     middle = overview.middle(told.filled)
     right.bar(places, 100 * (high - low), 0.7, 100 * low, color="#bdd6ee", label="range over pairs")
@@ -97,9 +98,9 @@ def missing(profiles: Sequence[PairProfile]) -> Figure:
         step = -(-len(places) // 9)
         axes.set_xticks(places[::step], told.months[::step])
         axes.set_xlim(-0.7, max(len(places), 6) - 0.3)
-        canvas.percent(axes)
-        canvas.tidy(axes, "y")
-        canvas.key(axes, "upper right")
+        charts.percent(axes)
+        charts.tidy(axes, "y")
+        charts.key(axes, "upper right")
     return figure
 
 
@@ -108,9 +109,9 @@ def shift(profiles: Sequence[PairProfile], selected: Iterable[str]) -> Figure:
     told = overview.shift(profiles)
     names = profiles[0].columns
     chosen = np.isin(names, list(selected))
-    figure = canvas.blank(6.4)
+    figure = charts.blank(6.4)
     grid = figure.add_gridspec(1, 2, width_ratios=(1.15, 1))
-    left = canvas.panel(figure, grid[0], "columns", "Selected columns that shift most")
+    left = charts.panel(figure, grid[0], "columns", "Selected columns that shift most")
     order = np.argsort(-np.where(chosen, np.nan_to_num(told.larger, nan=-1.0), -2.0), kind="stable")
     shown = [column for column in order[:SHIFTED].tolist() if chosen[column] and told.larger[column] >= 0]
     middle, highest = np.maximum(told.middle[:, shown], LEAST), np.maximum(told.highest[:, shown], LEAST)
@@ -121,10 +122,10 @@ def shift(profiles: Sequence[PairProfile], selected: Iterable[str]) -> Figure:
         left.plot(middle[number], level, "o", ms=5, color=OF_SET[name], label=WORDS[name])
     left.set_yticks(rows, [names[column] for column in shown], fontsize=8)
     left.set_ylim(max(len(shown), 1) - 0.4, -0.6)
-    canvas.unit(left, "index; dot: median pair, line: to the highest; left end: and below")
+    charts.unit(left, "index; dot: median pair, line: to the highest; left end: and below")
     left.set_xscale("log")
     left.set_xlim(0.9 * LEAST, 1.2 * np.fmax.reduce(highest, axis=None, initial=1.0))
-    right = canvas.panel(figure, grid[1], "histogram", f"All {len(names)} columns, counted by index")
+    right = charts.panel(figure, grid[1], "histogram", f"All {len(names)} columns, counted by index")
     bins = np.geomspace(0.001, 10, 33)
     for number, name in enumerate(SETS[1:]):
         values = np.clip(told.middle[number][np.isfinite(told.middle[number])], bins[0], bins[-1])
@@ -132,12 +133,12 @@ def shift(profiles: Sequence[PairProfile], selected: Iterable[str]) -> Figure:
         right.stairs(counts, bins, color=OF_SET[name], lw=1.8, label=WORDS[name])
     right.set_xscale("log")
     right.set_xlim(bins[0], bins[-1])
-    canvas.unit(right, "index of the median pair; ends: and beyond")
+    charts.unit(right, "index of the median pair; ends: and beyond")
     for axes in (left, right):
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         _thresholds(axes)
-        canvas.tidy(axes, "x" if axes is left else "y")
-    canvas.legend(figure, left.get_legend_handles_labels()[0], 2)
+        charts.tidy(axes, "x" if axes is left else "y")
+    charts.legend(figure, left.get_legend_handles_labels()[0], 2)
     return figure
 
 
@@ -153,14 +154,14 @@ def correlation(rho: Floats, columns: Sequence[str]) -> Figure:
     order = [
         int(own[place]) for own in blocks.values() for place in overview.clustered(rho[np.ix_(own, own)])
     ]
-    figure = canvas.blank(10.2)
-    axes = canvas.panel(
+    figure = charts.blank(10.2)
+    axes = charts.panel(
         figure,
         (1, 1, 1),
         "correlation",
         f"Absolute correlation of the {len(columns)} columns, mean over pairs",
     )
-    shades = canvas.LIKENESS.with_extremes(bad="#d9d9d9")
+    shades = charts.LIKENESS.with_extremes(bad="#d9d9d9")
     values = np.ma.masked_invalid(np.abs(rho[np.ix_(order, order)]))
     image = axes.imshow(values, cmap=shades, vmin=0, vmax=1, interpolation="nearest")
     size = min(8.0, 9.0 * 72 / max(len(columns), 1) * 0.85)
@@ -186,10 +187,10 @@ def importance(selection: Selection, profiles: Sequence[PairProfile], stability:
     best = sorted(selection.importance, key=lambda name: (-selection.importance[name], name))[:TOP]
     place = {name: number for number, name in enumerate(profiles[0].columns)}
     folds = overview.fold_importance(profiles)[:, [place[name] for name in best]]
-    figure = canvas.blank(2.4 + 0.19 * len(best))
+    figure = charts.blank(2.4 + 0.19 * len(best))
     grid = figure.add_gridspec(2, 1, height_ratios=(1, max(len(best), 8) / 2))
-    _stability(canvas.panel(figure, grid[0], "stability", ""), stability, len(folds))
-    axes = canvas.panel(
+    _stability(charts.panel(figure, grid[0], "stability", ""), stability, len(folds))
+    axes = charts.panel(
         figure, grid[1], "importance", f"The {len(best)} most important columns, mean over pairs"
     )
     rows = np.arange(len(best))
@@ -206,21 +207,21 @@ def importance(selection: Selection, profiles: Sequence[PairProfile], stability:
     axes.set_yticks(rows, best, fontsize=7.5)
     axes.set_ylim(len(best) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    canvas.unit(axes, "share of the variance that a forest explains" + _in_folds(len(folds)))
+    charts.unit(axes, "share of the variance that a forest explains" + _in_folds(len(folds)))
     keys = [Patch(color=OF_BUCKET[each], label=WORDS[each]) for each in QUOTAS]
     keys.append(Patch(facecolor="white", edgecolor=SOFT, hatch="/////", label="not selected"))
-    canvas.key(axes, "lower right", keys)
-    canvas.tidy(axes, "x")
+    charts.key(axes, "lower right", keys)
+    charts.tidy(axes, "x")
     return figure
 
 
 def targets(profiles: Sequence[PairProfile]) -> Figure:
     """Distributions of the scaled targets by set and horizon, and what no skill would give."""
     pooled = {name: overview.pooled_targets(profiles, name) for name in SETS}
-    figure = canvas.blank(6.6)
+    figure = charts.blank(6.6)
     for number, h in enumerate(HORIZONS):
         sd = no_skill(h)
-        axes = canvas.panel(figure, (2, 3, number + 1), f"h{h}", f"{h} minutes ahead")
+        axes = charts.panel(figure, (2, 3, number + 1), f"h{h}", f"{h} minutes ahead")
         edges = np.linspace(-4 * sd, 4 * sd, 49)
         for name in SETS:
             values = pooled[name][number]
@@ -235,19 +236,19 @@ def targets(profiles: Sequence[PairProfile]) -> Figure:
         sizes = ["sd", *(f"{WORDS[name]} {values.std():.2f}" for name, values in found.items())]
         text = "\n".join([*sizes, f"no skill {sd:.2f}"])
         axes.text(0.98, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=INK)
-        canvas.unit(axes, "target, units of s")
-        canvas.tidy(axes, "x")
+        charts.unit(axes, "target, units of s")
+        charts.tidy(axes, "x")
         axes.spines["left"].set_visible(False)
-    axes = canvas.panel(figure, (2, 3, 6), "spread", "Standard deviation, units of s")
+    axes = charts.panel(figure, (2, 3, 6), "spread", "Standard deviation, units of s")
     for name in SETS:
         spread = [values.std() if values.size else np.nan for values in pooled[name]]
         axes.plot(HORIZONS, spread, "o-", color=OF_SET[name], label=WORDS[name])
     axes.plot(HORIZONS, [no_skill(h) for h in HORIZONS], "--", color=SOFT, label="no skill")
     axes.set_xticks(HORIZONS)
-    canvas.unit(axes, "horizon, minutes")
+    charts.unit(axes, "horizon, minutes")
     axes.set_ylim(bottom=0)
-    canvas.tidy(axes, "y")
-    canvas.legend(figure, axes.get_legend_handles_labels()[0], 4)
+    charts.tidy(axes, "y")
+    charts.legend(figure, axes.get_legend_handles_labels()[0], 4)
     return figure
 
 
@@ -258,51 +259,51 @@ def timeline(whole: Split, folds: Sequence[Fold]) -> Figure:
         whole: where the sets lie.
         folds: of the training interval, those the run used.
     """
-    figure = canvas.blank(3.9 + 0.2 * len(folds))
+    figure = charts.blank(3.9 + 0.2 * len(folds))
     grid = figure.add_gridspec(2, 2, height_ratios=(2 + 0.45 * len(folds), 1))
-    axes = canvas.panel(figure, grid[0, :], "timeline", "Where the rows of each set and fold lie, UTC")
+    axes = charts.panel(figure, grid[0, :], "timeline", "Where the rows of each set and fold lie, UTC")
     for name in SETS:
-        canvas.span(axes, getattr(whole, name), 0, OF_SET[name], 0.8, WORDS[name])
+        charts.span(axes, getattr(whole, name), 0, OF_SET[name], 0.8, WORDS[name])
     axes.plot(
-        [canvas.days(minute) for minute in whole.boundaries], [-0.5, -0.5], "v", color=INK, label="gaps"
+        [charts.days(minute) for minute in whole.boundaries], [-0.5, -0.5], "v", color=INK, label="gaps"
     )
     for row, fold in enumerate(folds, 1):
-        canvas.span(axes, fold.train, row, OF_SET["train"], 0.45)
-        canvas.span(axes, fold.test, row, SKY, 0.45)
+        charts.span(axes, fold.train, row, OF_SET["train"], 0.45)
+        charts.span(axes, fold.test, row, SKY, 0.45)
     axes.set_yticks(range(len(folds) + 1), ["sets", *(f"fold {fold.number}" for fold in folds)])
     axes.set_ylim(len(folds) + 0.6, -0.75)
-    axes.set_xlim(canvas.days(whole.train.start), canvas.days(whole.test.end))
-    canvas.dated(axes)
+    axes.set_xlim(charts.days(whole.train.start), charts.days(whole.test.end))
+    charts.dated(axes)
     if folds:
         keys = [Patch(color=OF_SET["train"], label="a fold learns"), Patch(color=SKY, label="its test")]
-        canvas.key(axes, "lower right", keys)
+        charts.key(axes, "lower right", keys)
     for column, (before, after) in enumerate(((SETS[0], SETS[1]), (SETS[1], SETS[2]))):
         title = f"Gap before the {WORDS[after]} set, close up, UTC"
-        _gap(canvas.panel(figure, grid[1, column], f"gap{column}", title), whole, before, after)
+        _gap(charts.panel(figure, grid[1, column], f"gap{column}", title), whole, before, after)
     return figure
 
 
 def _gap(axes: Axes, whole: Split, before: str, after: str) -> None:
     """The minutes around a boundary, with the exact end of one set and start of the next."""
     end, start = getattr(whole, before).end, getattr(whole, after).start
-    canvas.span(axes, Interval(end - REACH, end), 0, OF_SET[before], 0.8, WORDS[before])
-    canvas.span(axes, Interval(start, start + REACH), 0, OF_SET[after], 0.8, WORDS[after])
+    charts.span(axes, Interval(end - REACH, end), 0, OF_SET[before], 0.8, WORDS[before])
+    charts.span(axes, Interval(start, start + REACH), 0, OF_SET[after], 0.8, WORDS[after])
     gap: dict[str, Any] = {"color": "white", "edgecolor": SOFT, "hatch": "////"}
-    axes.barh(0, canvas.days(start - end), 0.8, canvas.days(end), label="gap", **gap)
+    axes.barh(0, charts.days(start - end), 0.8, charts.days(end), label="gap", **gap)
     box = {"boxstyle": "round", "facecolor": "white", "edgecolor": "none"}
     text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": INK, "bbox": box}
-    axes.text(canvas.days((end + start) / 2), 0, f"{start - end} minutes\nno rows", **text)
-    axes.set_xlim(canvas.days(end - REACH), canvas.days(start + REACH))
+    axes.text(charts.days((end + start) / 2), 0, f"{start - end} minutes\nno rows", **text)
+    axes.set_xlim(charts.days(end - REACH), charts.days(start + REACH))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     moments = [f"{to_datetime(minute):%Y-%m-%d %H:%M}" for minute in (end, start)]
-    axes.set_xticks([canvas.days(end), canvas.days(start)], moments)
+    axes.set_xticks([charts.days(end), charts.days(start)], moments)
 
 
 def quotas(selection: Selection) -> Figure:
     """Places by bucket and who took them; selected columns of each family."""
-    figure = canvas.blank(5.4)
-    left = canvas.panel(figure, (1, 2, 1), "buckets", "Selected columns by bucket; the line is the quota")
+    figure = charts.blank(5.4)
+    left = charts.panel(figure, (1, 2, 1), "buckets", "Selected columns by bucket; the line is the quota")
     names = list(QUOTAS)
     for row, each in enumerate(names):
         left.barh(row, selection.buckets.get(each, 0), 0.6, color=OF_BUCKET[each])
@@ -313,7 +314,7 @@ def quotas(selection: Selection) -> Figure:
     left.set_yticks(range(len(names)), [WORDS[each] for each in names])
     left.set_ylim(len(names) - 0.4, -0.6)
     left.set_xlim(0, 1.2 * max(*QUOTAS.values(), *selection.buckets.values()))
-    right = canvas.panel(figure, (1, 2, 2), "families", "Selected of all columns, by family")
+    right = charts.panel(figure, (1, 2, 2), "families", "Selected of all columns, by family")
     chosen = set(selection.columns)
     for row, family in enumerate(CATALOGUE):
         taken = [bucket(column) for column in family.columns if column.full_name in chosen]
@@ -327,7 +328,7 @@ def quotas(selection: Selection) -> Figure:
     right.set_ylim(len(CATALOGUE) - 0.4, -0.6)
     right.margins(x=0.12)
     for axes in (left, right):
-        canvas.tidy(axes, "x")
+        charts.tidy(axes, "x")
     return figure
 
 
@@ -337,19 +338,19 @@ def _thresholds(axes: Axes) -> None:
         axes.axvline(value, color=ALARM, lw=1, ls=line)
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
         axes.annotate(f"{value:g}", (value, 1), (0, 3), ha="center", color=ALARM, fontsize=8, **place)
-    canvas.head(axes, axes.get_title("left"), 20)
+    charts.head(axes, axes.get_title("left"), 20)
 
 
 def _stability(axes: Axes, stability: float | None, folds: int) -> None:
     """A gauge of the share of top columns that rolling folds have in common."""
     axes.set_xlim(0, 1)
     axes.set_yticks([])
-    canvas.head(axes, stability_in_words(stability, folds))
+    charts.head(axes, stability_in_words(stability, folds))
     axes.barh(0, 1, 0.6, color=PALE)
     if stability is not None:
         axes.barh(0, stability, 0.6, color=OF_SET["train"] if stability >= STABLE else ALARM)
     axes.axvline(STABLE, color=INK, lw=2)
-    canvas.unit(axes, f"mean over all couples of folds; the line is the target, {STABLE:.0%}")
+    charts.unit(axes, f"mean over all couples of folds; the line is the target, {STABLE:.0%}")
     axes.spines[:].set_visible(False)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from include import pages
-from include.dataset import canvas, figures, overview
+from include import charts, pages
+from include.dataset import figures, overview
 from include.dataset.evidence import FEATURES
 from include.dataset.figures import STABLE, TOP, no_skill
 from include.dataset.frame import Frame
@@ -118,14 +118,14 @@ def _drawn(
         f"How much of each family is known for each pair. The paler the better; orange is below the "
         f"{1 - MAX_NULL:.0%} that selection asks of a column. Hatched is no gap: the pair never has that "
         "input, such as volume or a sister pair, and a model can do nothing about it.",
-        canvas.png(figures.coverage(profiles)),
+        charts.png(figures.coverage(profiles)),
     )
     yield Drawn(
         "missing",
         "Missing data",
         "The first months have more NULL where long windows begin with the first bars. A later month that "
         "stands out, or many filled rows, mean holes in the source.",
-        canvas.png(figures.missing(profiles)),
+        charts.png(figures.missing(profiles)),
     )
     yield Drawn(
         "shift",
@@ -133,7 +133,7 @@ def _drawn(
         "Population stability index: the sum over bins of (a \N{MINUS SIGN} b) ln(a / b), where a and b are "
         f"the shares of later and of training rows in a bin. Below {LIMITED} hardly anything moved; from "
         f"{LARGE} on a model meets values that it seldom saw. Calendar columns shift by their nature.",
-        canvas.png(figures.shift(profiles, selection.columns)),
+        charts.png(figures.shift(profiles, selection.columns)),
     )
     yield Drawn(
         "correlation",
@@ -141,7 +141,7 @@ def _drawn(
         "Dark blocks are columns that say the same. Framed are the buckets; inside, columns that resemble "
         f"each other stand together. Off the diagonal nothing exceeds {MAX_RHO}: of two such columns the "
         "selection keeps the better. Click to enlarge and read the names.",
-        canvas.png(figures.correlation(rho, selection.columns), sharp=200),
+        charts.png(figures.correlation(rho, selection.columns), sharp=200),
     )
     yield Drawn(
         "importance",
@@ -149,7 +149,7 @@ def _drawn(
         "What a forest per pair learned about the five targets, from training rows. Short lines mean that "
         f"rolling folds agree on a column; the bar on top, that they agree on the best {TOP}. Hatched "
         "columns were left out in spite of their rank; the reasons are at the end of the page.",
-        canvas.png(figures.importance(selection, profiles, stability)),
+        charts.png(figures.importance(selection, profiles, stability)),
     )
     yield Drawn(
         "targets",
@@ -158,7 +158,7 @@ def _drawn(
         "what comes out if nothing can be foreseen and volatility is constant, a standard deviation of "
         "\N{SQUARE ROOT}((2h + 1) / 3). Sets on one another saw alike markets; recorded markets have "
         "a higher peak and longer tails than the dashed curve.",
-        canvas.png(figures.targets(profiles)),
+        charts.png(figures.targets(profiles)),
     )
     yield Drawn(
         "timeline",
@@ -167,14 +167,14 @@ def _drawn(
         "has rows: "
         f"{PURGE} minutes in which labels would reach across, and {EMBARGO} more. Folds lie wholly in the "
         "training set.",
-        canvas.png(figures.timeline(frame.split, frame.folds)),
+        charts.png(figures.timeline(frame.split, frame.folds)),
     )
     yield Drawn(
         "quotas",
         "Quotas",
         "Each bucket takes its best columns up to its quota. A bar that ends before its line had no more "
         "columns worth taking, one that passes it took places that others left.",
-        canvas.png(figures.quotas(selection)),
+        charts.png(figures.quotas(selection)),
     )
 
 
@@ -194,7 +194,7 @@ def _render(
         selection=selection,
         period=str(Interval(frame.start, frame.end)),
         days=round((frame.end - frame.start) / 1440),
-        sets=[(canvas.WORDS[name], *_of_set(name, frame, profiles, manifest)) for name in SETS],
+        sets=[(charts.WORDS[name], *_of_set(name, frame, profiles, manifest)) for name in SETS],
         megabytes=f"{sum(part.bytes for part in manifest.files) / 1e6:,.1f}",
         stability=NONE if stability is None else _percent(stability),
         stable=stability is not None and stability >= STABLE,
@@ -266,7 +266,7 @@ def _odd_targets(profiles: Sequence[PairProfile]) -> Iterator[str]:
             if each.size and abs(each.std() / no_skill(h) - 1) > ODD
         ]
         if told:
-            yield f"Targets of the {canvas.WORDS[name]} set spread unlike no skill: {', '.join(told)}."
+            yield f"Targets of the {charts.WORDS[name]} set spread unlike no skill: {', '.join(told)}."
 
 
 def _columns(profiles: Sequence[PairProfile], selection: Selection) -> list[ColumnRow]:
@@ -284,8 +284,8 @@ def _columns(profiles: Sequence[PairProfile], selection: Selection) -> list[Colu
                 rank=rank,
                 name=name,
                 formula=FEATURES[name].formula,
-                bucket=canvas.WORDS[group],
-                colour=canvas.OF_BUCKET[group],
+                bucket=charts.WORDS[group],
+                colour=charts.OF_BUCKET[group],
                 importance=f"{selection.importance[name]:.5f}",
                 width=round(100 * selection.importance[name] / largest, 1),
                 nulls=_percent(float(nulls[:, column].mean())),

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
+from include.charts import COLOURS, INK, LINE, PALE, SOFT, blank, dress, legend, tidy
 from include.plan import schedule
 from include.plan.cost import amounts, bill, saving
 from include.plan.entries import Desired
 from include.plan.texts import shown, whole
 
-__all__ = ["cost", "gantt", "png"]
+__all__ = ["cost", "gantt"]
 
-WIDTH = 11.0  # inches
-SHARP = 150  # dots per inch
-INK, SOFT, LINE, PALE, PROMISED = "#1c2330", "#667085", "#d5dae3", "#eef1f6", "#e3f1ea"
-# Okabe and Ito: people tell them apart whatever their colour vision.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+PROMISED = "#e3f1ea"
 NARROW = 3.0  # hours: a bar below this has its number written upwards
 HOUR, LETTER = 5.8, 0.66  # points an hour is wide; width of a bold letter per point of its size
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a picture; the same figure gives the same bytes."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=SHARP, metadata={"Software": None})
-    return stream.getvalue()
 
 
 def gantt(desired: Desired) -> Figure:
@@ -41,10 +29,10 @@ def gantt(desired: Desired) -> Figure:
     """
     times = schedule.timeline(desired)
     rows = [(time, row) for time in times.phases for row in range(_rows(time))]
-    figure = _blank(1.9 + 0.36 * len(rows))
+    figure = blank(1.9 + 0.36 * len(rows))
     top, axes = figure.subplots(2, 1, gridspec_kw={"height_ratios": [2.2, len(rows)]})
     _before_and_after(top, desired, times)
-    _panel(axes, "Stages on their workers, hours since the beginning")
+    dress(axes, "Stages on their workers, hours since the beginning")
     low, high = desired.numbers["wall_low"], desired.numbers["wall_high"]
     axes.axvspan(low, high, color=PROMISED, zorder=0)
     first_row = {time.phase.number: rows.index((time, 0)) for time in times.phases}
@@ -58,25 +46,25 @@ def gantt(desired: Desired) -> Figure:
     axes.set_xlim(0, 1.02 * max(high, times.wall.high))
     axes.set_xlabel("hours on the clock; a phase begins when the one before has taken as long as it may",
                     color=SOFT, fontsize=9)  # fmt: skip
-    _tidy(axes)
+    tidy(axes, "x")
     keys = [
         Patch(color=SOFT, label="at least"),
         Patch(color=SOFT, alpha=0.35, lw=0, label="up to"),
         Patch(facecolor=PALE, edgecolor=SOFT, hatch="////", lw=0, label="hand-overs, repeats"),
         Patch(color=PROMISED, label=f"promised end: {shown(low)} to {shown(high)} h"),
     ]
-    _legend(figure, keys, 4)
+    legend(figure, keys, 4)
     return figure
 
 
 def cost(desired: Desired) -> Figure:
     """Dollars a month before and after: the lines stacked to the totals, with the budget."""
     lines = amounts(desired)
-    figure = _blank(3.6)
+    figure = blank(3.6)
     axes = figure.subplots(1, 1)
     before, after = bill(desired)
     saved = f"${before:,.0f} to ${after:,.0f} ({saving(desired):.0f}% less)"
-    _panel(axes, f"Running cost a month: {saved}")
+    dress(axes, f"Running cost a month: {saved}")
     starts = [0.0, 0.0]
     for amount, colour in zip(lines, _cycle(len(lines)), strict=True):
         values = [amount.before, amount.after]
@@ -98,19 +86,19 @@ def cost(desired: Desired) -> Figure:
     axes.set_ylim(1.5, -0.75)
     axes.set_xlim(0, 1.1 * max(*starts, desired.numbers["cost_budget"]))
     axes.set_xlabel("dollars a month, without the database", color=SOFT, fontsize=9)
-    _tidy(axes)
+    tidy(axes, "x")
     keys = [
         Patch(color=colour, label=f"{amount.line.name}: {amount.line.lever or 'as before'}")
         for amount, colour in zip(lines, _cycle(len(lines)), strict=True)
     ]
-    _legend(figure, keys, 2)
+    legend(figure, keys, 2)
     return figure
 
 
 def _before_and_after(axes: Axes, desired: Desired, times: schedule.Timeline) -> None:
     """Two bars: the hours of the old plan, and those of this one."""
     before = desired.numbers["wall_before"]
-    _panel(axes, f"Wall time: {shown(before)} h to {whole(times.wall)} h")
+    dress(axes, f"Wall time: {shown(before)} h to {whole(times.wall)} h")
     axes.barh((0,), (before,), height=0.6, color=LINE)
     axes.barh((1,), (times.wall.low,), height=0.6, color=COLOURS[0])
     extra = times.wall.high - times.wall.low
@@ -161,34 +149,3 @@ def _label(time: schedule.PhaseTime, row: int) -> str:
 
 def _cycle(count: int) -> Iterable[str]:
     return [COLOURS[place % len(COLOURS)] for place in range(count)]
-
-
-def _blank(height: float) -> Figure:
-    """An empty figure of the width of the page, so many inches high."""
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, wspace=0.03, hspace=0.04)
-    return Figure(figsize=(WIDTH, height), layout=layout, facecolor="white")
-
-
-def _legend(figure: Figure, keys: list[Patch], columns: int) -> None:
-    """One legend below the figure; a dollar sign in it is a dollar sign."""
-    legend = figure.legend(
-        handles=keys, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5, labelcolor=INK
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-
-
-def _panel(axes: Axes, title: str) -> None:
-    """A title at the left, and no frame."""
-    axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold", pad=8, parse_math=False)
-    axes.tick_params(colors=INK, labelsize=8.5, length=3, color=LINE)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-
-
-def _tidy(axes: Axes) -> None:
-    """Thin lines behind the bars."""
-    axes.grid(True, axis="x", color=LINE, lw=0.6)
-    axes.set_axisbelow(True)

@@ -157,11 +157,12 @@ class Report:
 
 def pictures(desired: Desired) -> dict[str, bytes]:
     """The pictures of the report as PNG, by file name."""
-    from include.plan import figures
+    from include import charts
+    from include.plan import figures  # with matplotlib: only who draws waits for it
 
     return {
-        "timeline.png": figures.png(figures.gantt(desired)),
-        "cost.png": figures.png(figures.cost(desired)),
+        "timeline.png": charts.png(figures.gantt(desired)),
+        "cost.png": charts.png(figures.cost(desired)),
     }
 
 

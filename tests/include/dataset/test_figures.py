@@ -13,7 +13,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from include.dataset import canvas, figures, overview
+from include import charts
+from include.dataset import figures, overview
 from include.dataset.profile import PairProfile
 from include.dataset.select import QUOTAS
 from include.dataset.split import GAP, SETS
@@ -198,7 +199,7 @@ def test_the_gauge_of_stability(stability: float | None, bars: list[float]) -> N
     assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == bars
     assert axes.lines[0].get_xdata()[0] == 0.6
     colour = matplotlib.colors.to_hex(axes.patches[-1].get_facecolor()).upper()
-    assert (colour == canvas.ALARM) == (stability == 0.3)
+    assert (colour == charts.ALARM) == (stability == 0.3)
 
 
 def test_a_pair_without_a_fold_leaves_it_to_the_others() -> None:
@@ -271,7 +272,7 @@ def test_quotas_compare_taken_with_places() -> None:
     families = panel(figure, "families")
     assert len(families.texts) == 22
     offered = sum(bar.get_width() for bar in families.patches if bar.get_facecolor()[:3] == pytest.approx(
-        matplotlib.colors.to_rgb(canvas.PALE)))  # fmt: skip
+        matplotlib.colors.to_rgb(charts.PALE)))  # fmt: skip
     assert offered == 730
     assert sum(bar.get_width() for bar in families.patches) - 730 == len(WHOLE.selection.columns)
 
@@ -292,7 +293,7 @@ def test_profiles_that_do_not_fit_are_refused(other: Any, words: str) -> None:
 
 def test_drawing_leaves_no_trace_in_matplotlib() -> None:
     before = dict(matplotlib.rcParams)
-    pictures = {canvas.png(figures.quotas(WHOLE.selection)) for _ in range(2)}
+    pictures = {charts.png(figures.quotas(WHOLE.selection)) for _ in range(2)}
     assert dict(matplotlib.rcParams) == before
     assert len(pictures) == 1
     assert pictures.pop().startswith(b"\x89PNG")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from include import charts
 from include.plan import figures, schedule
 from include.plan.model import load
 from tests.include.plan.drafts import draft
@@ -52,10 +53,10 @@ def test_figures_follow_the_plan(tmp_path: Path) -> None:
 
 def test_dollar_signs_are_no_mathematics(tmp_path: Path) -> None:
     edit = ("cost.yaml", "every 4 hours instead of every hour", "from $1 to $2_{x")
-    assert figures.png(figures.cost(load(draft(tmp_path, edit)).desired)).startswith(b"\x89PNG")
+    assert charts.png(figures.cost(load(draft(tmp_path, edit)).desired)).startswith(b"\x89PNG")
 
 
 def test_pictures_are_the_same_every_time() -> None:
     desired = load().desired
     for draw in (figures.gantt, figures.cost):
-        assert figures.png(draw(desired)) == figures.png(draw(desired))
+        assert charts.png(draw(desired)) == charts.png(draw(desired))

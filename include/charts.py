@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from matplotlib import dates
 from matplotlib.axes import Axes
@@ -17,29 +17,38 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from include.dataset.split import DAY, Interval
-
 __all__ = [
-    "ALARM", "HATCHED", "INK", "LIKENESS", "LINE", "OF_BUCKET", "OF_SET", "PALE", "SKY", "SOFT", "WORDS",
-    "blank", "corner", "dated", "days", "head", "key", "lattice", "legend", "panel", "percent", "png", "span",
-    "tidy", "unit",
+    "ALARM", "COLOURS", "HATCHED", "INK", "LIKENESS", "LINE", "OF_BUCKET", "OF_SET", "PALE", "SKY", "SOFT",
+    "WORDS", "blank", "corner", "dated", "days", "dress", "head", "key", "lattice", "legend", "panel",
+    "percent", "png", "span", "tidy", "unit",
 ]  # fmt: skip
 
+DAY = 1440  # minutes
 WIDTH = 11.0  # inches
 SHARP = 150  # dots per inch
 
 INK, SOFT, LINE, PALE = "#1c2330", "#667085", "#d5dae3", "#eef1f6"
 SKY, ALARM = "#56B4E9", "#D55E00"
-OF_SET = {"train": "#0072B2", "val": "#E69F00", "test": "#009E73"}
-OF_BUCKET = {
-    "rate": "#0072B2", "bqx": "#E69F00", "dual": "#009E73", "cross_pair": "#CC79A7", "time_regime": SKY,
-}  # fmt: skip
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, ALARM)
+OF_SET = {"train": BLUE, "val": ORANGE, "test": GREEN}
+OF_BUCKET = {"rate": BLUE, "bqx": ORANGE, "dual": GREEN, "cross_pair": PURPLE, "time_regime": SKY}
 WORDS = {
     "train": "train", "val": "validation", "test": "test", "rate": "rate", "bqx": "BQX", "dual": "dual",
     "cross_pair": "cross-pair", "time_regime": "time and regime",
 }  # fmt: skip
 HATCHED: dict[str, Any] = {"facecolor": PALE, "edgecolor": SOFT, "hatch": "////", "linewidth": 0}
 LIKENESS = LinearSegmentedColormap.from_list("likeness", ("#ffffff", "#9cc4e4", "#0072B2", "#0b2a4a"))
+
+
+class Interval(Protocol):
+    """Minutes start <= t < end."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
 
 
 def png(figure: Figure, sharp: int = SHARP) -> bytes:
@@ -58,13 +67,18 @@ def blank(height: float) -> Figure:
 def panel(figure: Figure, place: Any, label: str, title: str) -> Axes:
     """Axes with a title at the left; `label` is for whoever looks for them."""
     axes: Axes = figure.add_subplot(*place if isinstance(place, tuple) else (place,), label=label)
+    dress(axes, title)
+    return axes
+
+
+def dress(axes: Axes, title: str) -> None:
+    """A title at the left, quiet ticks, and lines at the left and below only."""
     head(axes, title)
     axes.tick_params(colors=INK, labelsize=8.5, length=3, color=LINE)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(LINE)
-    return axes
 
 
 def tidy(axes: Axes, along: str) -> None:
@@ -79,9 +93,11 @@ def percent(axes: Axes) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
-    """One legend for the whole figure, below it."""
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5,
-                  labelcolor=INK)  # fmt: skip
+    """One legend for the whole figure, below it; a dollar sign in it is a dollar sign."""
+    below = figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False,
+                          fontsize=8.5, labelcolor=INK)  # fmt: skip
+    for text in below.get_texts():
+        text.set_parse_math(False)
 
 
 def key(
@@ -94,7 +110,8 @@ def key(
 
 def head(axes: Axes, title: str, pad: float = 10) -> None:
     """A title at the left, so many points above the panel."""
-    axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold", pad=pad)
+    axes.set_title(title, loc="left", fontsize=10.5, color=INK, fontweight="bold", pad=pad,
+                   parse_math=False)  # fmt: skip
 
 
 def unit(axes: Axes, text: str) -> None:
