@@ -1,15 +1,15 @@
 """### Train the baselines
 
-Trains a Random Forest and XGBoost for every pair of a data set, as jobs on SageMaker, at most eight at once and
-on spot instances, and says how much of what they forecast is skill.
+Trains a Random Forest and XGBoost for every pair of a data set, as jobs on SageMaker, at most eight at once
+and on spot instances, and says how much of what they forecast is skill.
 
 1. **plan** finds the data set and its jobs. A job is named after data, code, image and settings; what was
    trained already is left alone.
 2. **select** ends the run here if every model exists, or in a dry run.
 3. **train** (per pair and model) starts the job or adopts it, and waits without holding a worker. A crash of
    Airflow stops nothing; a person who marks or clears a waiting task stops its job.
-4. **report** writes the leaderboard: each score beside the forecast without skill, with its interval. It names
-   the pairs that failed, and stops everything after it if a score is too good to be true.
+4. **report** writes the leaderboard: each score beside the forecast without skill, with its interval. It
+   names the pairs that failed, and stops everything after it if a score is too good to be true.
 
 A new data set starts a run by itself, unless `bqx_pipeline` made it. Clear a failed pair's task to try again.
 
@@ -79,7 +79,7 @@ def bqx_train() -> None:
             task_id="train",
             pool=settings.TRAINING_POOL,
             aws_conn_id=settings.AWS_CONNECTION,
-            map_index_template="{{ task.config.HyperParameters.pair }} {{ task.config.HyperParameters.model }}",
+            map_index_template=JOB,
             execution_timeout=None,  # the job has limits of its own
             retries=settings.TRAINING_RETRIES,
             retry_policy=no_retry_for(settings.FINAL_ERRORS),
