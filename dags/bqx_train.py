@@ -32,6 +32,7 @@ from bqx.wiring import dag_arguments, step
 from include import settings
 from include.pairs import PAIRS
 
+JOB = "{{ task.config.HyperParameters.pair }} {{ task.config.HyperParameters.model }}"
 PARAMS = (
     {"pairs": settings.pairs_param(PAIRS) | settings.ALL_OF_DATASET}
     | settings.TRAINING_PARAMS
