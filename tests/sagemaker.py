@@ -167,7 +167,8 @@ def served(folder: Path, **options: Any) -> Iterator[Aws]:
     """S3 and the AWS in threads, while the block runs; `options` as of `Settings`."""
     with s3.served(folder / "s3") as store:
         address = f"http://127.0.0.1:{store.server_port}"
-        settings = replace(Settings(folder / "aws", address, ((IMAGE, sys.executable),), slots=8), **options)
+        images = ((IMAGE, sys.executable),)
+        settings = replace(Settings(folder / "aws", address, images, slots=8, rate=10**6), **options)
         with Server(settings) as server:
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
@@ -184,7 +185,7 @@ def process(folder: Path, s3_port: int, *options: str) -> Iterator[tuple[subproc
     """The AWS in a process of its own, beside an S3 stand-in; `options` as on the command line."""
     command = [
         *(sys.executable, "-m", "local.aws", "--folder", str(folder), "--s3", f"http://127.0.0.1:{s3_port}"),
-        *("--image", f"{IMAGE}={sys.executable}", "--slots", "8", *options),
+        *("--image", f"{IMAGE}={sys.executable}", "--slots", "8", "--rate", "1000000", *options),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
         assert child.stdout is not None
