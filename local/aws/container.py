@@ -129,11 +129,11 @@ class Container:
             | ({} if self._job.get("EnableNetworkIsolation") else account)
             | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_EC2_METADATA_DISABLED": "true"}
             | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+            | dict(self._job.get("Environment", {}))
             | {"SAGEMAKER_BASE_DIR": str(self.root), "SAGEMAKER_REGION": region}
             | {"SAGEMAKER_JOB_NAME": name_of(self._job), "CURRENT_HOST": HOST}
             | {"TRAINING_JOB_NAME": name_of(self._job), "TRAINING_JOB_ARN": self._job["TrainingJobArn"]}
             | self._toolkit()
-            | dict(self._job.get("Environment", {}))
         )
 
     def _toolkit(self) -> dict[str, str]:

@@ -43,6 +43,12 @@ def forward(environ: dict[str, Any], address: str) -> Response:
     return response
 
 
+def forget(environ: dict[str, Any]) -> None:
+    """Read a body that nobody wants: a client that still sends would not see its answer."""
+    for _ in _body(environ) or ():
+        pass
+
+
 def _is_passed_on(header: str) -> bool:
     return header.lower() not in _OF_ONE_CONNECTION
 

@@ -27,6 +27,7 @@ def check(asked: Mapping[str, Any], settings: Settings) -> None:
         raise invalid(f"The stand-in needs {', '.join(absent)} of a training job.")
     _check_spot(asked)
     _check_image(asked, settings)
+    _check_metrics(asked)
     resources = asked["ResourceConfig"]
     if "InstanceType" not in resources or resources.get("InstanceCount", 1) != 1:
         raise invalid("The stand-in runs a training job on one instance of one type.")
@@ -62,6 +63,14 @@ def _check_image(asked: Mapping[str, Any], settings: Settings) -> None:
             f"{asked['RoleArn']} has proper pull permissions for SageMaker: "
             "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
         )
+
+
+def _check_metrics(asked: Mapping[str, Any]) -> None:
+    for metric in asked["AlgorithmSpecification"].get("MetricDefinitions", ()):
+        try:
+            re.compile(metric["Regex"])
+        except re.error as error:
+            raise invalid(f"The regex of metric {metric['Name']} is invalid: {error}") from error
 
 
 def check_quota(job: Mapping[str, Any], active: Sequence[Mapping[str, Any]], quota: int) -> None:

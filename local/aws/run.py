@@ -94,7 +94,7 @@ class Run(threading.Thread):
     def _attempt(self) -> bool:
         """One instance for the job; True if it was taken away."""
         job = self._change(_begin)
-        container = Container(self._root(job["attempt"]), job)
+        container = Container(self._root(job), job)
         self._rescue(job)
         try:
             with self._slot():
@@ -109,15 +109,17 @@ class Run(threading.Thread):
             self._end(FAILED, FAILED, str(error))
         except _Ended as ended:
             self._end(STOPPED, str(ended))
-        shutil.rmtree(container.root, ignore_errors=True)
+        shutil.rmtree(container.root.parent, ignore_errors=True)
         return False
 
-    def _root(self, attempt: int) -> Path:
-        return self._tools.settings.roots / self._job_name / str(attempt)
+    def _root(self, job: Document, back: int = 0) -> Path:
+        """Private root of this attempt, or of one before; another job of the same name has others."""
+        own = f"{self._job_name}@{job['CreationTime']:.6f}"
+        return self._tools.settings.roots / own / str(job["attempt"] - back)
 
     def _rescue(self, job: Document) -> None:
         """Take what an attempt that ended with the server has left, then delete it."""
-        before = self._root(job["attempt"] - 1)
+        before = self._root(job, 1)
         if before.exists():
             left = Container(before, job)
             if checkpoints := self._checkpoints(left, job):
@@ -186,7 +188,9 @@ class Run(threading.Thread):
     def _launch(self, container: Container, job: Document) -> tuple[subprocess.Popen[bytes], Output]:
         settings = self._tools.settings
         python = settings.python(job["AlgorithmSpecification"]["TrainingImage"])
-        assert python is not None, "control refuses unknown images; was the server started without this one?"
+        if python is None:
+            raise InputError("ClientError: the server was started again without the image of this job")
+        observe = self._observer(job)
         process = subprocess.Popen(
             [python, container.program, *container.arguments],
             cwd=container.code,
@@ -205,10 +209,14 @@ class Run(threading.Thread):
             if job["TrainingJobStatus"] == IN_PROGRESS:
                 jobs.enter(job, TRAINING)
 
-        self._change(started)
         assert process.stdout is not None
         logs, region = self._tools.logs, str(job["region"])
-        output = Output(process.stdout, lambda lines: logs.write(region, stream, lines), self._observer(job))
+        output = Output(process.stdout, lambda lines: logs.write(region, stream, lines), observe)
+        try:
+            self._change(started)
+        except BaseException:
+            _signal(process, signal.SIGKILL)
+            raise
         return process, output
 
     def _observer(self, job: Document) -> Any:

@@ -42,7 +42,7 @@ class Runner:
         with self._lock:
             self._runs = {name: run for name, run in self._runs.items() if run.is_alive()}
             run = self._runs[name] = Run(name, self._tools)
-        run.start()
+            run.start()
 
     def stop(self, name: str) -> None:
         """Let a job end before its time; of no effect if it has ended."""

@@ -14,8 +14,8 @@ from local.aws.call import Call, read
 from local.aws.errors import CBOR, JSON, QUERY, ServiceError
 from local.aws.journal import Journal
 from local.aws.logs import LogBook
-from local.aws.proxy import forward
-from local.aws.rules import Rules
+from local.aws.proxy import forget, forward
+from local.aws.rules import Rule, Rules
 from local.aws.settings import HOST, Settings
 from local.stand_in import own
 
@@ -85,34 +85,41 @@ class Server(ThreadedWSGIServer):
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         call = read(environ)
-        rule = self._rules.draw(call.service, call.operation)
-        if rule is not None:
-            time.sleep(rule.delay)
-        error = rule.error if rule is not None else None
-        if error is None or (rule is not None and rule.applied):
-            response = self._done(call, environ)
-            if error is not None:
-                response.get_data()  # S3 would not be through with it before
-                response.close()
-        if error is not None:
+        rule = None
+        try:
+            rule = self._rules.draw(call.service, call.operation)
+            response = self._done(call, environ) if rule is None else self._troubled(rule, call, environ)
+        except ServiceError as error:
             response = _refusal(call, error)
-        self._journal.note(call, response.status_code, fault=error is not None)
+        except Exception as error:
+            traceback.print_exc()
+            response = _refusal(
+                call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500)
+            )
+        self._journal.note(call, response.status_code, fault=rule is not None and rule.error is not None)
         return response(environ, start_response)
 
     def _done(self, call: Call, environ: dict[str, Any]) -> Response:
-        try:
-            if call.service == "s3":
-                return forward(environ, self.settings.s3)
-            if call.service != "moto-api" and call.key_id != self.settings.key_id:
-                raise _wrong_key(call)
-            if call.service in SAGEMAKER:
-                return Response(self._control.answer(call), content_type="application/x-amz-json-1.1")
-            return self._logs.services.answer(environ)
-        except ServiceError as error:
-            return _refusal(call, error)
-        except Exception as error:
-            traceback.print_exc()
-            return _refusal(call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500))
+        if call.service == "s3":
+            return forward(environ, self.settings.s3)
+        if call.service != "moto-api" and call.key_id != self.settings.key_id:
+            raise _wrong_key(call)
+        if call.service in SAGEMAKER:
+            return Response(self._control.answer(call), content_type="application/x-amz-json-1.1")
+        return self._logs.services.answer(environ)
+
+    def _troubled(self, rule: Rule, call: Call, environ: dict[str, Any]) -> Response:
+        time.sleep(rule.delay)
+        if rule.error is None:
+            return self._done(call, environ)
+        if rule.applied:
+            response = self._done(call, environ)
+            for _ in response.response:  # the S3 stand-in is through with it at the end
+                pass
+            response.close()
+        elif call.service == "s3":
+            forget(environ)
+        return _refusal(call, rule.error)
 
 
 def _refusal(call: Call, error: ServiceError) -> Response:

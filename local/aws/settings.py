@@ -12,7 +12,7 @@ from local.s3.server import KEY_ID
 HOST = "127.0.0.1"
 ACCOUNT = "123456789012"  # the account of moto
 QUOTA = 8  # instances of one type that training jobs may have at once
-RATE = 25  # calls a second of one operation of SageMaker, before it throttles
+RATE = 10  # calls a second of one operation of SageMaker, before it throttles
 GRACE = 120.0  # seconds between SIGTERM and SIGKILL, as the API of SageMaker says
 
 
