@@ -12,9 +12,9 @@ from include.training.container.rows import Rows
 from include.training.container.settings import Horizon
 from include.training.container.trees import offset_of
 
-MOST_ROWS = 2000  # on which contributions are computed
+MOST_ROWS = 500  # on which contributions are computed
 FEWEST_ROWS = 20
-WORK = 2e8  # leaves times squared depth times rows, about ten seconds of one core
+WORK = 5e8  # leaves times squared depth times rows: about two seconds of a core
 
 Floats = npt.NDArray[np.float64]
 

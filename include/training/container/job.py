@@ -17,7 +17,7 @@ from include.training.container.checkpoints import Checkpoints
 from include.training.container.code import code_hash
 from include.training.container.documents import Trained, card, model_document, versions
 from include.training.container.folders import Folders
-from include.training.container.importance import affordable_rows, evenly, importance, leaves_of
+from include.training.container.importance import MOST_ROWS, affordable_rows, evenly, importance, leaves_of
 from include.training.container.inference import MODEL
 from include.training.container.intervals import half_width
 from include.training.container.manifest import Manifest, read_manifest
@@ -178,7 +178,8 @@ def _train(inputs: Inputs, checkpoints: Checkpoints) -> Model:
     settings, columns = inputs.settings, inputs.manifest.columns
     learning = Learning.of(settings, columns, inputs.learned, inputs.stopping)
     half, calibration = inputs.half, inputs.calibration
-    model = Model([], [], [], evenly(inputs.stopping if len(inputs.stopping.ts) else inputs.learned, 2000))
+    shown = inputs.stopping if len(inputs.stopping.ts) else inputs.learned
+    model = Model([], [], [], evenly(shown, MOST_ROWS))
     for horizon in settings.horizons:
         fitted = fit(horizon.name, learning, horizon, settings, checkpoints)
         booster = fitted.load(settings.nthread)

@@ -116,7 +116,8 @@ def _rows(file: File, manifest: Manifest, settings: Settings) -> Rows:
     names = ["ts_utc", *manifest.columns, *reference, *scale, *targets]
     try:
         source = pq.ParquetFile(pa.BufferReader(body))
-        if absent := [name for name in names if name not in source.schema_arrow.names]:
+        there = set(source.schema_arrow.names)
+        if absent := [name for name in names if name not in there]:
             raise _damaged(file, f"it has no column {absent[0]}")
         table = source.read(columns=names, use_threads=False)
     except pa.ArrowException as error:

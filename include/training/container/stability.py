@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from include.training.container.backtest import Shares
 from include.training.container.checkpoints import Checkpoints
-from include.training.container.importance import importance
+from include.training.container.importance import evenly, importance
 from include.training.container.rows import Rows
 from include.training.container.sets import Interval, thirds
 from include.training.container.settings import Settings
 from include.training.container.trees import FEWEST, Learning, fit
 
-ROUNDS = 20  # of boosting, at most
-TREES = 20  # of a forest, at most
+ROUNDS = 10  # of boosting, at most
+TREES = 10  # of a forest, at most
+ROWS = 100  # on which contributions are computed, at most
 
 
 def stability(
@@ -34,6 +35,7 @@ def stability(
         settings: of the job; rounds and trees are lowered to `ROUNDS` and `TREES`.
         checkpoints: where progress is kept.
     """
+    shown = evenly(shown, ROWS)
     small = replace(settings, rounds=min(settings.rounds, ROUNDS), trees=min(settings.trees, TREES))
     out: list[Shares] = []
     for number, third in enumerate(thirds(train)):

@@ -18,7 +18,7 @@ from include.training.container.rows import Rows
 from include.training.container.settings import FOREST, Horizon, Settings
 
 FEWEST = 50  # rows with which early stopping makes sense
-MAX_BIN = 256
+MAX_BIN = 64  # see docs/decisions/0018-training-job.md
 _STOPPING = "stopping"
 
 Floats = npt.NDArray[np.float64]
