@@ -56,7 +56,8 @@ class Audit(NamedTuple):
 
     def __str__(self) -> str:
         columns = ", ".join(_named(carrier) for carrier in self.carriers[:3]) or "none has any importance"
-        return f"{self.pair.upper()} {self.model}, {self.h} minutes: {self.reason}. Columns that carry it: {columns}."
+        where = f"{self.pair.upper()} {self.model}, {self.h} minutes"
+        return f"{where}: {self.reason}. Columns that carry it: {columns}."
 
 
 def audits(
@@ -107,8 +108,8 @@ def _correlations(block: Block, names: Sequence[str], matrix: Matrix) -> dict[st
     absent = [name for name in wanted if name not in given]
     if absent:
         raise MissingInput(
-            f"the test rows of {block.pair} do not have {', '.join(absent[:5])}; give all columns of the data "
-            "set to the leakage audit"
+            f"the test rows of {block.pair} do not have {', '.join(absent[:5])}; give the audit all columns "
+            "of the data set"
         )
     rest = _beyond(given, block.w, block.h)
     return {name: _correlation(np.asarray(given[name], np.float64), rest) for name in names}
