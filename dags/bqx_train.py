@@ -26,7 +26,7 @@ from airflow.sdk import Asset, TriggerRule, chain, dag
 from bqx.objects import object_store, reports, training_account
 from bqx.operators.training import TrainingOperator
 from bqx.retries import no_retry_for
-from bqx.running import announced
+from bqx.running import announced, run_id
 from bqx.wiring import dag_arguments, step
 
 from include import settings
@@ -59,9 +59,9 @@ def select(planned: dict[str, Any], params: dict[str, Any]) -> list[dict[str, An
 @step(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
 def report(planned: dict[str, Any]) -> dict[str, Any]:
     """Write the leaderboard, and fail where a model is missing or too good."""
-    from include.training import jobs
+    from include.training import scoring
 
-    return jobs.report(object_store(""), reports(), planned)
+    return scoring.report(object_store(""), reports(), planned, run_id())
 
 
 @dag(

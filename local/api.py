@@ -57,9 +57,9 @@ class Airflow:
         """Let a DAG run."""
         self._call("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": False})
 
-    def set_pool(self, name: str, slots: int, description: str) -> None:
-        """Create a pool or change its size."""
-        body = {"slots": slots, "description": description, "include_deferred": False}
+    def set_pool(self, name: str, slots: int, description: str, *, deferred: bool = False) -> None:
+        """Create a pool or change its size; `deferred` tasks hold a slot too."""
+        body = {"slots": slots, "description": description, "include_deferred": deferred}
         if self._ask("GET", f"/api/v2/pools/{name}").status_code == httpx.codes.NOT_FOUND:
             self._call("POST", "/api/v2/pools", json=body | {"name": name})
         else:

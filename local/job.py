@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from rich.console import Console
 
+from include import settings
 from include.errors import BqxError
 from local import disk, report
 from local.api import Airflow
@@ -25,10 +26,15 @@ from local.progress import PIPELINE
 from local.stack import DATABASE, Stack
 from local.state import State
 
-POOL, POOL_PURPOSE = "bqx_builds", "Table builds at the same time"
+PURPOSE_OF_BUILDS, PURPOSE_OF_TRAINING = (
+    "Table builds at the same time",
+    "Paid training jobs at the same time",
+)
 SYNC, SYNC_TASK = "bqx_sync", "sync"  # has a schedule, and is asked for once more at the end
+TRAINING_JOBS = 8  # at once, as on AWS
 PARSING = 120.0  # seconds until Airflow must know the DAGs
 SYNCING = 300.0  # seconds it may take
+BY_ASSET = "Asset"  # what Airflow calls the timetable of a DAG that new data start
 STATES_AT_WORK = ("queued", "running")
 
 
@@ -104,7 +110,8 @@ def _tasks_beside(source: Path | str, options: Options, state: State) -> list[Be
 
 def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
     """Set the pool's size, wait until the DAGs are parsed, and let those without a schedule run."""
-    airflow.set_pool(POOL, options.workers, POOL_PURPOSE)
+    airflow.set_pool(settings.BUILD_POOL, options.workers, PURPOSE_OF_BUILDS)
+    airflow.set_pool(settings.TRAINING_POOL, TRAINING_JOBS, PURPOSE_OF_TRAINING, deferred=True)
     deadline = time.monotonic() + PARSING
     while not any(dag["dag_id"] == PIPELINE for dag in airflow.dags()):
         stack.check_alive()
@@ -119,7 +126,7 @@ def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
 
 def _is_wanted(dag: dict[str, Any]) -> bool:
     """DAGs that wait to be triggered, and the one that keeps the plan's status true while they run."""
-    return dag["timetable_summary"] is None or dag["dag_id"] == SYNC
+    return dag["timetable_summary"] in (None, BY_ASSET) or dag["dag_id"] == SYNC
 
 
 def _sync(airflow: Airflow, alive: Callable[[], None]) -> tuple[str, str]:

@@ -29,19 +29,22 @@ class Profile:
     Attributes:
         first_day: first UTC day of the simulated market, used when no DATA is given.
         end_day: the day after its last one.
-        dataset: params of the data set by name; what is not named has its default.
+        sizes: params of data set and models by name; what is not named has its default.
     """
 
     first_day: date
     end_day: date
-    dataset: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sampled(self) -> str:
-        """From how much the columns of the data set are chosen."""
-        sizes = {name: schema["default"] for name, schema in settings.DATASET_PARAMS.items()}
-        sizes |= self.dataset
-        return f"samples of {sizes['sample_rows']:,} rows, {sizes['trees']} trees"
+        """From how much the columns of the data set are chosen, and how large the models are."""
+        params = settings.DATASET_PARAMS | settings.TRAINING_PARAMS
+        sizes = {name: schema["default"] for name, schema in params.items()} | dict(self.sizes)
+        return (
+            f"samples of {sizes['sample_rows']:,} rows, {sizes['trees']} trees; models of "
+            f"{sizes['forest_trees']} trees and {sizes['rounds']} rounds, every {sizes['train_stride']}th row"
+        )
 
 
 _SMALL = {
@@ -51,10 +54,14 @@ _SMALL = {
     "fold_train_days": 8,
     "fold_test_days": 4,
     "fold_step_days": 3,
+    "forest_trees": 20,
+    "rounds": 40,
+    "threads": 1,
+    "poll_seconds": 5,
 }
 PROFILES = {
     "demo": Profile(date(2024, 7, 1), date(2024, 8, 1), _SMALL),
-    "full": Profile(date(2023, 10, 1), date(2024, 7, 1)),
+    "full": Profile(date(2023, 10, 1), date(2024, 7, 1), {"threads": 1, "poll_seconds": 5}),
 }
 
 
@@ -168,7 +175,7 @@ class Options:
             "price_side": self.price_side,
             "timezone": self.timezone,
         }
-        return conf | dict(PROFILES[self.profile].dataset)
+        return conf | dict(PROFILES[self.profile].sizes)
 
     @property
     def legacy_months(self) -> tuple[Month, ...]:

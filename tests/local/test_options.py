@@ -10,7 +10,7 @@ import pytest
 from include.errors import BadInput, BadParameter
 from include.objects import ObjectStore
 from include.pairs import PAIRS, USD_MAJORS
-from include.settings import DATASET_PARAMS
+from include.settings import DATASET_PARAMS, TRAINING_PARAMS
 from local.options import PROFILES, Options
 from tests.include.dataset.stores import empty_store
 
@@ -64,7 +64,7 @@ def test_the_profile_sets_the_sizes_of_the_data_set(tmp_path: Path) -> None:
     sizes = {name: small[name] for name in set(small) - set(full)}
     assert (sizes["sample_rows"], sizes["trees"], sizes["max_folds"]) == (1_500, 30, 3)
     for name, size in sizes.items():
-        schema = DATASET_PARAMS[name]
+        schema = (DATASET_PARAMS | TRAINING_PARAMS)[name]
         assert schema["minimum"] <= size < schema["default"], name
 
 
@@ -76,9 +76,13 @@ def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
 def test_sizes_are_told() -> None:
     assert (
         Options.of({"pairs": "eurusd"}).sizes
-        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers, samples of 1,500 rows, 30 trees"
+        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers, samples of 1,500 rows, 30 trees; "
+        "models of 20 trees and 40 rounds, every 15th row"
     )
-    assert Options.of({"profile": "full"}).sizes.endswith("samples of 5,000 rows, 100 trees")
+    assert "samples of 5,000 rows, 100 trees" in Options.of({"profile": "full"}).sizes
+    assert Options.of({"profile": "full"}).sizes.endswith(
+        "models of 200 trees and 500 rounds, every 15th row"
+    )
 
 
 def test_full_is_larger_than_demo() -> None:

@@ -1,0 +1,103 @@
+"""From the outputs of the jobs of a run to its leaderboard."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from include.dataset.export import open_manifest, read_split
+from include.errors import MissingInput, SuspiciousScore, TrainingFailed
+from include.features.arrays import Floats
+from include.objects import ObjectStore
+from include.reports import INDEX, Reports
+from include.training.jobs import result_of
+from include.training.truth import report as truth
+from include.training.truth.reduce import FILES, reduce_job
+
+__all__ = ["KIND", "report"]
+
+log = logging.getLogger(__name__)
+
+KIND = "training"  # of reports
+
+
+def report(
+    bucket: ObjectStore, reports: Reports, planned: Mapping[str, Any], run_label: str
+) -> dict[str, Any]:
+    """Write the leaderboard of a run over the jobs that have completed.
+
+    Args:
+        bucket: the whole bucket.
+        reports: where the pages go.
+        planned: from `include.training.jobs.plan`.
+        run_label: of the run.
+
+    Returns:
+        ``report``, the link of the page; ``summary``, a few lines.
+
+    Raises:
+        TrainingFailed: jobs are missing; the others stand in the leaderboard.
+        SuspiciousScore: gate G0, a score is better than an honest one can be.
+    """
+    results = {(job["pair"], job["model"]): result_of(bucket, job["name"]) for job in planned["jobs"]}
+    missing = [f"{pair} {model}" for (pair, model), result in results.items() if result is None]
+    if len(missing) == len(results):
+        raise TrainingFailed(
+            f"None of the {len(results)} jobs of this run has completed. The log of each task train says why."
+        )
+    found = truth.report(
+        _reduced(bucket, results), title=planned["dataset_id"], matrix=_matrix(bucket, planned["dataset_id"])
+    )
+    links = reports.write(KIND, run_label, found.files)
+    log.info("%s Leaderboard: %s", found.summary, links[INDEX])
+    if found.alarm:
+        raise SuspiciousScore(
+            f"Nothing goes on before somebody looked at this. {found.alarm}\nThe leaderboard: {links[INDEX]}"
+        )
+    if missing:
+        raise TrainingFailed(
+            f"{len(missing)} of {len(results)} models are missing: {', '.join(missing)}. The log of each "
+            f"task train says why; clear those that failed. The others are in the leaderboard, {links[INDEX]}."
+        )
+    return {"report": links[INDEX], "summary": f"{planned['summary']}\n{found.summary}"}
+
+
+def _reduced(
+    bucket: ObjectStore, results: Mapping[tuple[str, str], Mapping[str, Any] | None]
+) -> Iterator[bytes]:
+    """Job by job: the predictions of all of them together would not fit into memory."""
+    for (pair, model), result in results.items():
+        if result is not None:
+            yield reduce_job(pair, model, _files(bucket, result["output"]))
+
+
+def _files(bucket: ObjectStore, key: str) -> dict[str, bytes]:
+    """What a job wrote beside its model, by name."""
+    body = bucket.get(key)
+    if body is None:
+        raise MissingInput(
+            f"{bucket.uri(key)} is gone, although its job has completed. Remove result.json of that job in "
+            "the bucket and run bqx_train again: it finds the job and, if that is over, starts another."
+        )
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
+        for member in archive:
+            stream = archive.extractfile(member)
+            if stream is not None and member.name.removeprefix("./") in FILES:
+                files[member.name.removeprefix("./")] = stream.read()
+    return files
+
+
+def _matrix(bucket: ObjectStore, dataset_id: str) -> Any:
+    """What a leakage audit reads of the data set."""
+    datasets = bucket._replace(prefix="datasets")
+    manifest = open_manifest(datasets, dataset_id)
+
+    def columns(pair: str, names: Sequence[str]) -> dict[str, Floats]:
+        table = read_split(datasets, manifest, pair, "test", list(dict.fromkeys(names)))
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    return columns
