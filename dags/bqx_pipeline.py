@@ -60,6 +60,7 @@ def bqx_pipeline() -> None:
                 wait_for_completion=phase != "plan",
                 deferrable=phase != "plan",
                 poke_interval=2,
+                execution_timeout=None,
                 retries=0,  # the DAG that it waits for has tried its tasks again already
             )
             for phase, (dag_id, params) in PHASES.items()

@@ -60,7 +60,8 @@ def report(
     if missing:
         raise TrainingFailed(
             f"{len(missing)} of {len(results)} models are missing: {', '.join(missing)}. The log of each "
-            f"task train says why; clear those that failed. The others are in the leaderboard, {links[INDEX]}."
+            "task train says why; clear those that failed. The others are in the leaderboard, "
+            f"{links[INDEX]}."
         )
     return {"report": links[INDEX], "summary": f"{planned['summary']}\n{found.summary}"}
 
