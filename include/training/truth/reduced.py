@@ -17,9 +17,10 @@ import numpy.typing as npt
 from include.errors import QualityError
 from include.features.arrays import Floats, Minutes
 
-__all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums"]
+__all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums", "name_of"]
 
 FORMAT = 1
+NAMES = {"random_forest": "Random Forest", "xgboost": "XGBoost"}
 
 FIELDS = (
     "rows",
@@ -34,6 +35,11 @@ FIELDS = (
     "covered", "width_scaled",  # actual q in the interval; width of the interval in units of s
 )  # fmt: skip
 """What is summed. A forecast of 0 has no sign and counts as half a hit."""
+
+
+def name_of(model: str) -> str:
+    """A model as people write it."""
+    return NAMES.get(model, model)
 
 
 class Sums(NamedTuple):
