@@ -126,7 +126,7 @@ class Reduced:
     def to_bytes(self) -> bytes:
         """A compressed NumPy archive; the same job gives the same bytes."""
         arrays: dict[str, npt.NDArray[Any]] = {}
-        for name, sums in self._all_sums().items():
+        for name, sums in sorted(self._all_sums().items()):
             arrays |= {f"{name}.days": sums.days, f"{name}.values": sums.values}
         arrays |= {f"cloud.{name}": array for name, array in self.cloud._asdict().items()}
         arrays |= {"gain": self.importance.gain, "shap": self.importance.shap}

@@ -136,7 +136,7 @@ def _plain(subject: Subject) -> dict[str, Any]:
 def _set(scores: SetScores) -> dict[str, Any]:
     return {
         "days": scores.days,
-        "chance": scores.chance._asdict(),
+        "chance": _jsonable(scores.chance),
         "blocks": [_block(block) for block in scores.blocks],
         "pairs": [_jsonable(pair) for pair in scores.pairs],
     }
