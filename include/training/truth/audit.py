@@ -9,7 +9,7 @@ import numpy as np
 
 from include.errors import MissingInput
 from include.features.arrays import EPS, Floats
-from include.training.truth.reduced import Reduced
+from include.training.truth.reduced import Reduced, name_of
 from include.training.truth.scores import Block
 
 __all__ = ["Audit", "Carrier", "Matrix", "audits", "needed"]
@@ -56,7 +56,7 @@ class Audit(NamedTuple):
 
     def __str__(self) -> str:
         columns = ", ".join(_named(carrier) for carrier in self.carriers[:3]) or "none has any importance"
-        where = f"{self.pair.upper()} {self.model}, {self.h} minutes"
+        where = f"{self.pair.upper()}, {name_of(self.model)}, {self.h} minutes"
         return f"{where}: {self.reason}. Columns that carry it: {columns}."
 
 

@@ -15,21 +15,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from include import charts
 from include.charts import ALARM, COLOURS, INK, LINE, PALE, SOFT
 from include.training.truth.groups import VOLATILITIES
-from include.training.truth.reduced import Cloud, Reduced
+from include.training.truth.reduced import Cloud, Reduced, name_of
 from include.training.truth.scores import Block, Estimate, Fold
 from include.training.truth.verdicts import SKILL, SUSPICIOUS
 
-__all__ = ["NAMES", "backtest", "coverage", "importance", "name_of", "predicted", "skill"]
+__all__ = ["NOMINAL", "TOLERANCE", "backtest", "coverage", "importance", "predicted", "skill"]
 
-NAMES = {"random_forest": "Random Forest", "xgboost": "XGBoost"}
 NOMINAL = 0.90  # share of actual values that intervals should hold
 TOLERANCE = 0.03
 SHOWN = 25  # columns of the figure of importance
-
-
-def name_of(model: str) -> str:
-    """A model as people write it."""
-    return NAMES.get(model, model)
 
 
 def skill(blocks: Sequence[Block]) -> Figure:

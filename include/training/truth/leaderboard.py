@@ -13,8 +13,8 @@ from include.names import to_datetime
 from include.training.truth import figures, tables
 from include.training.truth.audit import Audit
 from include.training.truth.bootstrap import LEAST_DAYS
-from include.training.truth.figures import NOMINAL, TOLERANCE, name_of
-from include.training.truth.reduced import Reduced
+from include.training.truth.figures import NOMINAL, TOLERANCE
+from include.training.truth.reduced import Reduced, name_of
 from include.training.truth.scores import Block, Fold, SetScores
 from include.training.truth.verdicts import FEW_DAYS, SKILL, SUSPICIOUS
 
@@ -33,6 +33,7 @@ class Subject(NamedTuple):
     test: SetScores
     folds: Sequence[Fold]
     audits: Sequence[Audit]
+    version: str
 
 
 class Drawn(NamedTuple):
@@ -59,6 +60,7 @@ def draw(subject: Subject) -> tuple[bytes, dict[str, bytes]]:
     page = pages.template(TEMPLATE).render(
         generator=GENERATOR,
         title=subject.title,
+        version=subject.version,
         summary=summary(subject),
         facts=list(_facts(subject)),
         notes=list(_notes(subject)),

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from include.errors import QualityError
 from include.features.arrays import Floats, Minutes
 
-__all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums"]
+__all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums", "name_of"]
 
 FORMAT = 1
+NAMES = {"random_forest": "Random Forest", "xgboost": "XGBoost"}
 
 FIELDS = (
     "rows",
@@ -34,6 +35,11 @@ FIELDS = (
     "covered", "width_scaled",  # actual q in the interval; width of the interval in units of s
 )  # fmt: skip
 """What is summed. A forecast of 0 has no sign and counts as half a hit."""
+
+
+def name_of(model: str) -> str:
+    """A model as people write it."""
+    return NAMES.get(model, model)
 
 
 class Sums(NamedTuple):
@@ -120,7 +126,7 @@ class Reduced:
     def to_bytes(self) -> bytes:
         """A compressed NumPy archive; the same job gives the same bytes."""
         arrays: dict[str, npt.NDArray[Any]] = {}
-        for name, sums in self._all_sums().items():
+        for name, sums in sorted(self._all_sums().items()):
             arrays |= {f"{name}.days": sums.days, f"{name}.values": sums.values}
         arrays |= {f"cloud.{name}": array for name, array in self.cloud._asdict().items()}
         arrays |= {"gain": self.importance.gain, "shap": self.importance.shap}

@@ -45,7 +45,7 @@ class Truth(NamedTuple):
     summary: str
 
 
-def report(reduced: Iterable[bytes], *, title: str, matrix: Matrix | None = None) -> Truth:
+def report(reduced: Iterable[bytes], *, title: str, version: str = "", matrix: Matrix | None = None) -> Truth:
     """Score all models of a run together, on the same days, and draw the leaderboard.
 
     The order of the jobs does not matter, and the same jobs give the same bytes.
@@ -54,6 +54,7 @@ def report(reduced: Iterable[bytes], *, title: str, matrix: Matrix | None = None
         reduced: what `include.training.truth.reduce.reduce_job` made of each job; absent pairs are simply
             not there.
         title: of the page, for example the run.
+        version: of the code whose tests passed.
         matrix: gives columns of the test rows for the leakage audit, see `include.training.truth.audit`.
 
     Raises:
@@ -66,7 +67,7 @@ def report(reduced: Iterable[bytes], *, title: str, matrix: Matrix | None = None
     folds = [fold for job in jobs for fold in score_folds(job)]
     by_key = {(job.pair, job.model): job for job in jobs}
     found = audits(sets["test"].blocks, by_key, matrix)
-    subject = Subject(title, jobs, sets["val"], sets["test"], folds, found)
+    subject = Subject(title, jobs, sets["val"], sets["test"], folds, found, version)
     scores = _plain(subject)
     page, pictures = leaderboard.draw(subject)
     files = {
@@ -121,6 +122,7 @@ def _plain(subject: Subject) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "title": subject.title,
+        "version": subject.version,
         "target": "raw bqx at t + h; learned as its change in units of s, beyond the no-skill forecast",
         "embargo_minutes": EMBARGO,
         "bootstrap": {"resamples": bootstrap.RESAMPLES, "seed": bootstrap.SEED, "unit": "trading day"},
@@ -134,10 +136,15 @@ def _plain(subject: Subject) -> dict[str, Any]:
 def _set(scores: SetScores) -> dict[str, Any]:
     return {
         "days": scores.days,
-        "chance": scores.chance._asdict(),
-        "blocks": [_jsonable(block) for block in scores.blocks],
+        "chance": _jsonable(scores.chance),
+        "blocks": [_block(block) for block in scores.blocks],
         "pairs": [_jsonable(pair) for pair in scores.pairs],
     }
+
+
+def _block(block: Block) -> dict[str, Any]:
+    """The groups of the test set only: val chooses by its whole scores."""
+    return _jsonable(block if block.set == "test" else block._replace(groups=()))  # type: ignore[no-any-return]
 
 
 def _job(job: Reduced) -> dict[str, Any]:

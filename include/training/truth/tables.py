@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from include.names import to_datetime
-from include.training.truth.figures import name_of
 from include.training.truth.groups import GROUPS
-from include.training.truth.reduced import Reduced, Sums
+from include.training.truth.reduced import Reduced, Sums, name_of
 from include.training.truth.scores import Block, Estimate, Fold, Group, PairScore
 from include.training.truth.verdicts import FEW_DAYS, NO_SKILL, SKILL, SUSPICIOUS
 
@@ -53,15 +52,11 @@ def standing(test: PairScore, val: PairScore) -> dict[str, Any]:
         "pair": test.pair.upper(),
         "model": name_of(test.model),
         "days": test.days,
-        "r2": _number(test.r2.model, 3),
-        "r2_no_skill": _number(test.r2.no_skill, 3),
-        "r2_persistence": _number(test.r2.persistence, 3),
+        "r2": f"{_beside(test.r2.model, test.r2.no_skill, 3)} / {_number(test.r2.persistence, 3)}",
         "skill": _estimate(test.skill),
-        "skill_val": _estimate(val.skill),
-        "da": _percent(test.da.model),
-        "da_no_skill": _percent(test.da.no_skill),
-        "mae": _number(test.mae_scaled.model, 3),
-        "mae_no_skill": _number(test.mae_scaled.no_skill, 3),
+        "skill_val": _number(val.skill.value, 4),
+        "da": f"{_percent(test.da.model)} / {_percent(test.da.no_skill)}",
+        "mae": _beside(test.mae_scaled.model, test.mae_scaled.no_skill, 3),
         "coverage": _percent(test.coverage),
         "verdicts": [(f"{number} {name}", CLASSES[name]) for name, number in test.verdicts.items()],
     }
