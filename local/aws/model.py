@@ -74,10 +74,20 @@ def _constraints(value: Any, shape: Any) -> Iterator[str]:
     if isinstance(value, str):
         if "enum" in told and value not in told["enum"]:
             yield f"satisfy enum value set: [{', '.join(told['enum'])}]"
-        if "pattern" in told and not re.fullmatch(told["pattern"], value, re.DOTALL):
+        if "pattern" in told and not _fits(told["pattern"], value):
             yield f"satisfy regular expression pattern: {told['pattern']}"
     if isinstance(value, str | list | dict):
         if len(value) > told.get("max", len(value)):
             yield f"have length less than or equal to {told['max']}"
     elif isinstance(value, int | float) and value > told.get("max", value):
         yield f"have value less than or equal to {told['max']}"
+
+
+def _fits(pattern: str, value: str) -> bool:
+    """Whether a text fits a pattern in the dialect of Java; one that Python cannot read, anything fits."""
+    for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s")):
+        pattern = pattern.replace(java, python)
+    try:
+        return re.fullmatch(pattern, value, re.DOTALL) is not None
+    except re.error:
+        return True
