@@ -108,7 +108,9 @@ class Aws:
 
         def there() -> bool:
             job.update(self.describe(name))
-            return bool({job["TrainingJobStatus"], job["SecondaryStatus"]} & set(wanted))
+            reached = {job["TrainingJobStatus"], job["SecondaryStatus"]} & set(wanted)
+            assert reached or job["TrainingJobStatus"] not in ENDED, f"{name} has ended: {job}"
+            return bool(reached)
 
         wait_for(there, lambda: f"{name} is {job}")
         return job

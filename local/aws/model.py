@@ -89,3 +89,13 @@ def _constraints(value: Any, shape: Any) -> Iterator[str]:
             yield f"have length less than or equal to {told['max']}"
     elif isinstance(value, int | float) and value > told.get("max", value):
         yield f"have value less than or equal to {told['max']}"
+
+
+def _fits(pattern: str, value: str) -> bool:
+    """Whether a text fits a pattern in the dialect of Java; one that Python cannot read, anything fits."""
+    for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s")):
+        pattern = pattern.replace(java, python)
+    try:
+        return re.fullmatch(pattern, value, re.DOTALL) is not None
+    except re.error:
+        return True

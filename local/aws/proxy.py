@@ -38,7 +38,7 @@ def forward(environ: dict[str, Any], address: str) -> Response:
         connection.close()
         raise ServiceError("ServiceUnavailable", f"The S3 stand-in does not answer: {error}", 503) from error
     headers = [(name, value) for name, value in answer.getheaders() if _is_passed_on(name)]
-    response = Response(_blocks(answer), answer.status, headers, direct_passthrough=True)
+    response = Response(_blocks(answer), answer.status, headers)
     response.call_on_close(connection.close)
     return response
 

@@ -13,7 +13,7 @@ from local.aws import jobs
 from local.aws.errors import ServiceError, invalid
 from local.aws.settings import Settings
 
-_NEEDED = ("RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
+_NEEDED = ("AlgorithmSpecification", "RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
 _CHECKPOINTS = re.compile(r"/opt/ml/(?!input|output|model|code)[^./][^/]*(/[^./][^/]*)*/?")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import traceback
 from collections.abc import Iterable
@@ -48,11 +49,13 @@ class Server(ThreadedWSGIServer):
     def __init__(self, settings: Settings, port: int = 0) -> None:
         self.settings = settings
         self._owner = own(settings.folder)
-        try:
-            super().__init__(HOST, port, self._answer, Handler)
-        except BaseException:
+        try:  # werkzeug would end the process if the port is taken
+            listener = socket.create_server((HOST, port), backlog=self.request_queue_size)
+        except OSError:
             self._owner.close()
             raise
+        with listener:
+            super().__init__(HOST, port, self._answer, Handler, fd=listener.fileno())
         for folder in (settings.interrupts, settings.roots, settings.logs):
             folder.mkdir(exist_ok=True)
         self._rules, self._journal = Rules(settings.faults), Journal(settings.requests)
