@@ -12,7 +12,8 @@ DONE = frozenset({"success", "skipped"})
 FAILED = frozenset({"failed", "upstream_failed"})
 PIPELINE = "bqx_pipeline"  # triggers the others; what fails there failed in one of them
 GROUPS = ("pairs.", "last.")  # the task groups that are mapped over the pairs
-ALONE = ("count", "examine", "export")  # tasks that are mapped over the pairs without a group
+# Tasks that are mapped over pairs, or over pairs and models, without a group.
+ALONE = ("count", "examine", "export", "train")
 
 
 class Task(NamedTuple):
@@ -64,8 +65,8 @@ class Task(NamedTuple):
 
     @property
     def is_per_pair(self) -> bool:
-        """True for work that is done once per pair."""
-        return self.name.startswith(GROUPS) or self.name in ALONE
+        """True for work that is done once per pair, or once per pair and model."""
+        return self.dag != PIPELINE and (self.name.startswith(GROUPS) or self.name in ALONE)
 
     def saying(self, said: Any) -> Task:
         """The task with what it left in its XCom."""

@@ -63,10 +63,11 @@ class Embedded(NamedTuple):
         hyperparameters = {
             "sagemaker_program": "train.py",
             "sagemaker_submit_directory": f"s3://{self.bucket.bucket}/code/tiny.tar.gz",
+            "dataset_id": "tiny",
             "what": what,
             "until": str(self.gate),
         }
-        place = f"s3://{self.bucket.bucket}/training/"
+        place = f"s3://{self.bucket.bucket}/training/tiny/"
         return {
             "TrainingJobName": name,
             "RoleArn": services.TRAINING_ROLE,

@@ -13,7 +13,7 @@ from include.dataset.retention import newest
 from include.errors import MissingInput, NothingToDo
 from include.objects import ObjectStore
 from include.training import archive
-from include.training.requests import FOLDER, Account, Job, input_document, job_of, request_of
+from include.training.requests import INPUT, Account, Job, input_document, job_of, key_of, request_of
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,11 @@ def plan(
     params = {**params, "code": f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"}
     pairs = params["pairs"] or sorted({part.pair for part in manifest.files})
     jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in params["models"]]
-    missing = [job for job in jobs if result_of(bucket, job.name) is None]
+    missing = [job for job in jobs if result_of(bucket, manifest.dataset_id, job.name) is None]
     if not params["dry_run"] and missing:
         bucket.put(params["code"], code)
         for job in missing:
-            bucket.put(f"{FOLDER}/{job.name}/input.json", input_document(job, account.bucket))
+            bucket.put(job.key(INPUT), input_document(job, account.bucket))
     summary = _summary(manifest, jobs, missing)
     log.info(summary)
     return {
@@ -82,32 +82,33 @@ def select(planned: Mapping[str, Any], *, dry_run: bool) -> list[dict[str, Any]]
     return list(planned["requests"])
 
 
-def record(bucket: ObjectStore, base: str, description: Mapping[str, Any]) -> dict[str, Any]:
+def record(bucket: ObjectStore, request: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
     """Note what a completed job left, in the folder of its first attempt.
 
     Args:
         bucket: the whole bucket.
-        base: name of the job's first attempt.
+        request: for the first attempt of the job.
         description: what DescribeTrainingJob says.
 
     Returns:
         What is noted: name of the attempt, keys of archive and output, seconds that ran and were billed.
     """
-    attempt = str(description["TrainingJobName"])
+    base, attempt = str(request["TrainingJobName"]), str(description["TrainingJobName"])
+    dataset_id = str(request["HyperParameters"]["dataset_id"])
     result = {
         "job": attempt,
-        "model": f"{FOLDER}/{attempt}/output/model.tar.gz",
-        "output": f"{FOLDER}/{attempt}/output/output.tar.gz",
+        "model": key_of(dataset_id, attempt, "output/model.tar.gz"),
+        "output": key_of(dataset_id, attempt, "output/output.tar.gz"),
         "seconds": description.get("TrainingTimeInSeconds"),
         "billable_seconds": description.get("BillableTimeInSeconds"),
     }
-    bucket.put(f"{FOLDER}/{base}/{RESULT}", json.dumps(result, indent=1).encode())
+    bucket.put(key_of(dataset_id, base, RESULT), json.dumps(result, indent=1).encode())
     return result
 
 
-def result_of(bucket: ObjectStore, base: str) -> dict[str, Any] | None:
+def result_of(bucket: ObjectStore, dataset_id: str, base: str) -> dict[str, Any] | None:
     """What `record` noted of a job; None if it has not completed."""
-    body = bucket.get(f"{FOLDER}/{base}/{RESULT}")
+    body = bucket.get(key_of(dataset_id, base, RESULT))
     return None if body is None else dict(json.loads(body))
 
 

@@ -18,8 +18,9 @@ from include.errors import BadParameter, MissingInput
 from include.training.archive import ENTRY
 
 MODELS = {"random_forest": "rf", "xgboost": "xgb"}  # and how the names of jobs say it
-FOLDER = "training"  # in the bucket: a folder per job
+FOLDER = "training"  # in the bucket: a folder per data set, in it a folder per job
 CHANNEL = "dataset"
+INPUT = "input.json"  # in the folder of a job: the objects it reads
 # The param that says how large a model gets, and what the code of the job calls it.
 SIZES = {"random_forest": ("forest_trees", "trees"), "xgboost": ("rounds", "rounds")}
 SHARED = (
@@ -72,6 +73,15 @@ class Job(NamedTuple):
         """Name of its first attempt."""
         return f"bqx-{self.pair}-{MODELS[self.model]}-{self.request_hash[:16]}"
 
+    @property
+    def dataset_id(self) -> str:
+        """The data set it learns from."""
+        return self.hyperparameters["dataset_id"]
+
+    def key(self, name: str) -> str:
+        """Key of something in its folder."""
+        return key_of(self.dataset_id, self.name, name)
+
 
 def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any], account: Account) -> Job:
     """The job that trains one model of one pair.
@@ -112,7 +122,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
         limits["MaxWaitTimeInSeconds"] = limits["MaxRuntimeInSeconds"] + 60 * params["max_wait_minutes"]
     source = {
         "S3DataType": "ManifestFile",
-        "S3Uri": _uri(account, job.name, "input.json"),
+        "S3Uri": f"s3://{account.bucket}/{job.key(INPUT)}",
         "S3DataDistributionType": "FullyReplicated",
     }
     return {
@@ -125,9 +135,12 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
         },
         "HyperParameters": job.hyperparameters,
         "InputDataConfig": [{"ChannelName": CHANNEL, "DataSource": {"S3DataSource": source}}],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/{FOLDER}/"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/{FOLDER}/{job.dataset_id}/"},
         # All attempts of a job share what was learned so far.
-        "CheckpointConfig": {"S3Uri": _uri(account, job.name, "checkpoints/"), "LocalPath": CHECKPOINTS},
+        "CheckpointConfig": {
+            "S3Uri": f"s3://{account.bucket}/{job.key('checkpoints/')}",
+            "LocalPath": CHECKPOINTS,
+        },
         "ResourceConfig": {
             "InstanceType": params["instance_type"],
             "InstanceCount": 1,
@@ -137,7 +150,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
         "EnableManagedSpotTraining": params["spot"],
         "Tags": [
             {"Key": REQUEST_TAG, "Value": job.request_hash},
-            {"Key": "bqx:dataset", "Value": job.hyperparameters["dataset_id"]},
+            {"Key": "bqx:dataset", "Value": job.dataset_id},
             {"Key": "bqx:pair", "Value": job.pair},
             {"Key": "bqx:model", "Value": job.model},
         ],
@@ -146,7 +159,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
 
 def input_document(job: Job, bucket: str) -> bytes:
     """The list of objects that a job reads, in the form that SageMaker calls a manifest file."""
-    prefix = f"datasets/{job.hyperparameters['dataset_id']}/"
+    prefix = f"datasets/{job.dataset_id}/"
     listed: list[Any] = [{"prefix": f"s3://{bucket}/{prefix}"}]
     return json.dumps(listed + [key.removeprefix(prefix) for key in job.inputs], indent=1).encode()
 
@@ -176,8 +189,9 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _uri(account: Account, *parts: str) -> str:
-    return f"s3://{account.bucket}/{'/'.join((FOLDER, *parts))}"
+def key_of(dataset_id: str, job: str, name: str) -> str:
+    """Key of something that belongs to a job; its output is written there by SageMaker."""
+    return f"{FOLDER}/{dataset_id}/{job}/{name}"
 
 
 def checked_account(bucket: str, image: str, role: str, region: str) -> Account:

@@ -42,15 +42,16 @@ def report(
         TrainingFailed: jobs are missing; the others stand in the leaderboard.
         SuspiciousScore: gate G0, a score is better than an honest one can be.
     """
-    results = {(job["pair"], job["model"]): result_of(bucket, job["name"]) for job in planned["jobs"]}
+    dataset_id = planned["dataset_id"]
+    results = {
+        (job["pair"], job["model"]): result_of(bucket, dataset_id, job["name"]) for job in planned["jobs"]
+    }
     missing = [f"{pair} {model}" for (pair, model), result in results.items() if result is None]
     if len(missing) == len(results):
         raise TrainingFailed(
             f"None of the {len(results)} jobs of this run has completed. The log of each task train says why."
         )
-    found = truth.report(
-        _reduced(bucket, results), title=planned["dataset_id"], matrix=_matrix(bucket, planned["dataset_id"])
-    )
+    found = truth.report(_reduced(bucket, results), title=dataset_id, matrix=_matrix(bucket, dataset_id))
     links = reports.write(KIND, run_label, found.files)
     log.info("%s Leaderboard: %s", found.summary, links[INDEX])
     if found.alarm:

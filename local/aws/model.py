@@ -69,14 +69,6 @@ def _problems(value: Any, shape: Any, path: str) -> Iterator[str]:
         )
 
 
-def _fits(pattern: str, value: str) -> bool:
-    """Whether text has a form; the few patterns with classes that only Java knows are taken as met."""
-    try:
-        return re.fullmatch(pattern, value, re.DOTALL) is not None
-    except re.error:
-        return True
-
-
 def _constraints(value: Any, shape: Any) -> Iterator[str]:
     told = shape.metadata
     if isinstance(value, str):

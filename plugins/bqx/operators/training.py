@@ -136,7 +136,7 @@ class TrainingOperator(SageMakerTrainingOperator):
         from include.training import jobs
 
         self.log.info("The job %s is completed.", description["TrainingJobName"])
-        return jobs.record(object_store(""), str(self.config["TrainingJobName"]), description)
+        return jobs.record(object_store(""), self.config, description)
 
     def _failure(self, description: dict[str, Any]) -> Exception:
         name, status = description["TrainingJobName"], description["TrainingJobStatus"]

@@ -49,7 +49,7 @@ def train(aws: Aws, bucket: ObjectStore, planned: dict[str, Any]) -> None:
         name = request["TrainingJobName"]
         description = aws.wait(name)
         assert description["TrainingJobStatus"] == "Completed", description.get("FailureReason")
-        jobs.record(bucket, name, description)
+        jobs.record(bucket, request, description)
 
 
 def plan(bucket: ObjectStore, **params: Any) -> dict[str, Any]:
