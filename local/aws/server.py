@@ -72,9 +72,9 @@ class Server(ThreadedWSGIServer):
         from local.aws.store import Store
 
         self._store = Store(self.settings.folder / "jobs.sqlite")
-        storage = Storage(self.settings.s3, self.settings.key_id)
-        self._runner = Runner(self.settings, self._store, storage, self._logs, self.endpoint)
-        self._control = Control(self.settings, self._store, storage, self._runner)
+        self._storage = Storage(self.settings.s3, self.settings.key_id)
+        self._runner = Runner(self.settings, self._store, self._storage, self._logs, self.endpoint)
+        self._control = Control(self.settings, self._store, self._storage, self._runner)
         self._runner.recover()
 
     @property
@@ -87,6 +87,8 @@ class Server(ThreadedWSGIServer):
         super().server_close()
         if self._began:  # werkzeug closes a first socket of its own while it is made
             self._runner.close()
+            self._logs.services.close()
+            self._storage.close()
             self._store.close()
             self._owner.close()
 
