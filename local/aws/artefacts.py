@@ -53,7 +53,7 @@ class Checkpoints:
 
     def restore(self) -> None:
         """Fetch what is there."""
-        folder = Place(self._place.bucket, f"{self._place.key.rstrip('/')}/")
+        folder = self._place.folder
         for key in self._storage.list(folder):
             path = self._folder / key.removeprefix(folder.key)
             if not key.endswith("/") and self._storage.fetch(Place(folder.bucket, key), path):

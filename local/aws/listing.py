@@ -63,6 +63,6 @@ def _is_listed(job: Document, asked: Mapping[str, Any]) -> bool:
 def _position(token: str) -> tuple[Any, str]:
     try:
         value, name = json.loads(base64.urlsafe_b64decode(token))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise invalid("Invalid NextToken") from error
     return value, name

@@ -45,6 +45,7 @@ class Server(ThreadedWSGIServer):
     """
 
     request_queue_size = 128
+    _began = False
 
     def __init__(self, settings: Settings, port: int = 0) -> None:
         self.settings = settings
@@ -56,11 +57,13 @@ class Server(ThreadedWSGIServer):
             raise
         with listener:
             super().__init__(HOST, port, self._answer, Handler, fd=listener.fileno())
+        self.server_port = self.port
         for folder in (settings.interrupts, settings.roots, settings.logs):
             folder.mkdir(exist_ok=True)
         self._rules, self._journal = Rules(settings.faults), Journal(settings.requests)
         self._logs = LogBook(settings.logs)
         self._behind()
+        self._began = True
 
     def _behind(self) -> None:
         from local.aws.control import Control
@@ -69,9 +72,9 @@ class Server(ThreadedWSGIServer):
         from local.aws.store import Store
 
         self._store = Store(self.settings.folder / "jobs.sqlite")
-        storage = Storage(self.settings.s3, self.settings.key_id)
-        self._runner = Runner(self.settings, self._store, storage, self._logs, self.endpoint)
-        self._control = Control(self.settings, self._store, storage, self._runner)
+        self._storage = Storage(self.settings.s3, self.settings.key_id)
+        self._runner = Runner(self.settings, self._store, self._storage, self._logs, self.endpoint)
+        self._control = Control(self.settings, self._store, self._storage, self._runner)
         self._runner.recover()
 
     @property
@@ -82,9 +85,12 @@ class Server(ThreadedWSGIServer):
     def server_close(self) -> None:
         """End the jobs' processes, give port and folder back."""
         super().server_close()
-        self._runner.close()
-        self._store.close()
-        self._owner.close()
+        if self._began:  # werkzeug closes a first socket of its own while it is made
+            self._runner.close()
+            self._logs.services.close()
+            self._storage.close()
+            self._store.close()
+            self._owner.close()
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         call = read(environ)

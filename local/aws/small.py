@@ -60,6 +60,14 @@ class SmallServices:
             if events:
                 backend.put_log_events(GROUP, stream, events)
 
+    def close(self) -> None:
+        """Forget what the services hold: moto keeps it for the process, not for one server."""
+        with self.lock:
+            if self._app is not None:
+                from moto.moto_api._internal.models import moto_api_backend
+
+                moto_api_backend.reset()
+
     def _load(self) -> None:
         if self._app is None:
             from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app

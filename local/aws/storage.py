@@ -23,9 +23,14 @@ class Place(NamedTuple):
         url = urlsplit(uri, allow_fragments=False)
         return cls(url.netloc, url.path.removeprefix("/"))
 
+    @property
+    def folder(self) -> Place:
+        """The prefix that ends where a name in it begins."""
+        return Place(self.bucket, f"{self.key.rstrip('/')}/" if self.key else "")
+
     def below(self, name: str) -> Place:
         """The place of a name in this folder."""
-        return Place(self.bucket, f"{self.key.rstrip('/')}/{name}" if self.key else name)
+        return Place(self.bucket, self.folder.key + name)
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
@@ -41,7 +46,8 @@ class Storage:
 
     def __init__(self, endpoint: str, key_id: str) -> None:
         self._endpoint, self._key_id = endpoint, key_id
-        self._lock, self._made = threading.Lock(), None
+        self._lock = threading.Lock()
+        self._made: Any = None
 
     def list(self, place: Place) -> list[str]:
         """Keys that begin as the place does; empty if the bucket is not there."""
@@ -71,6 +77,12 @@ class Storage:
         """Write a file to an object."""
         with path.open("rb") as file:
             self._client().put_object(Bucket=place.bucket, Key=place.key, Body=file)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._made is not None:
+                self._made.close()
 
     def _open(self, place: Place) -> Any:
         client = self._client()
