@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from include.errors import BadParameter, MissingInput, QualityError
 from include.reports import INDEX, KINDS
+from include.training.truth import leaderboard
 from include.training.truth.outputs import read_predictions
 from include.training.truth.reduce import reduce_job
 from include.training.truth.reduced import Reduced
@@ -53,11 +54,18 @@ def truth(reduced: list[bytes]) -> Truth:
     return report(reduced, title="Run <one>", version="abc")
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report without the time that drawing takes."""
+    monkeypatch.setattr(leaderboard, "_drawn", lambda *_: iter(()))
+
+
 def blocks(truth: Truth, name: str = "test") -> dict[tuple[str, str, int], dict[str, Any]]:
     found = truth.scores["sets"][name]["blocks"]
     return {(block["pair"], block["model"], block["h"]): block for block in found}
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("windows", [HORIZONS, (75, 75, 75, 75, 75)])
 def test_a_second_computation_gives_the_same_report(
     markets: dict[str, Market], windows: tuple[int, ...]
@@ -137,6 +145,7 @@ def test_the_seed_gates_are_recorded(truth: Truth) -> None:
         assert block["gates"] == {"r2_above_0.85": "not met", "da_above_0.60": "met by no-skill already"}
 
 
+@pytest.mark.usefixtures("quick")
 def test_few_days_give_scores_without_interval(markets: dict[str, Market]) -> None:
     short = {"val": (1,), "calibration": (2,), "test": (3, 4, 5)}  # 15 days
     frame = predictions(markets["eurusd"], short, skill={15: 0.03})
@@ -149,6 +158,7 @@ def test_few_days_give_scores_without_interval(markets: dict[str, Market]) -> No
     assert "nothing can be said about skill" in truth.summary
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("weeks", [(4,), (4, 5, 6, 7, 8)])
 def test_a_leak_is_called_suspicious_and_the_column_is_named(
     markets: dict[str, Market], weeks: tuple[int, ...]
