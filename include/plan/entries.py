@@ -29,6 +29,8 @@ class Phase:
     last: str
     status: str
     texts: Mapping[str, str]
+    done_when: str
+    airflow: tuple[str, str]
     entry: Entry = field(repr=False, compare=False)
 
     @property
@@ -64,6 +66,7 @@ class Stage:
     tables: tuple[str, ...]
     parts: Mapping[str, int]
     new_tables: bool
+    done_when: str  # of an update; the status of a new stage follows from its tasks
     airflow: tuple[str, str]
     work: tuple[Work, ...]
     conditional: bool

@@ -12,6 +12,7 @@ from include.errors import PlanRefused
 from include.features.catalogue import FAMILIES, STORED
 from include.migration import journal
 from include.names import table as name_of
+from include.objects import ObjectStore
 from include.pairs import PAIRS
 from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
@@ -22,6 +23,8 @@ from include.storage.ownership import foreign_columns
 from include.storage.schema import columns_of
 from include.storage.stage_order import legacy_tables
 from include.storage.tables import table_of
+from include.training.jobs import Trained, trained_models
+from include.training.requests import MODELS
 
 _NAMED = 5  # pairs that a text names
 
@@ -56,13 +59,16 @@ class _Gate(NamedTuple):
         return self.partitions > 0 and self.checked == self.partitions and self.findings == 0
 
 
-def gather(url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS) -> dict[Evidence, Proof]:
+def gather(
+    url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS, bucket: ObjectStore | None = None
+) -> dict[Evidence, Proof]:
     """Look at everything that some tasks ask for.
 
     Args:
         url: libpq connection string.
         wanted: what to look for; kind ``none`` has no proof and is left out.
         pairs: the pairs that have to be there.
+        bucket: the whole bucket, where models are; None if there is none.
 
     Raises:
         PlanRefused: the plan asks for a kind of evidence or a family that there is not.
@@ -71,7 +77,7 @@ def gather(url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS) -
     for one in asked:
         _check(one)
     with connect(url) as connection:
-        look = _Look(url, connection, tuple(pairs), asked)
+        look = _Look(url, connection, tuple(pairs), asked, bucket)
         return {one: KINDS[one.kind](look, one.families) for one in asked}
 
 
@@ -79,9 +85,14 @@ class _Look:
     """One session, and what several tasks need to know from it."""
 
     def __init__(
-        self, url: str, connection: Connection, pairs: tuple[str, ...], asked: Sequence[Evidence]
+        self,
+        url: str,
+        connection: Connection,
+        pairs: tuple[str, ...],
+        asked: Sequence[Evidence],
+        bucket: ObjectStore | None,
     ) -> None:
-        self.connection, self.pairs = connection, pairs
+        self.connection, self.pairs, self.bucket = connection, pairs, bucket
         counting = {family for one in asked if one.kind in ("backfill", "gate") for family in one.families}
         tables = [name_of(family, pair) for family in sorted(counting) for pair in pairs]
         self.grid: Mapping[str, Months] = grid_rows_of(connection, pairs) if counting else {}
@@ -181,6 +192,17 @@ class _Look:
         missing = ("tables that have their old name",) * bool(old)
         return Proof(not old, True, text, missing, newest.files["tables"])
 
+    def trained(self, _: Sequence[str]) -> Proof:
+        """Both baselines of every pair have been trained on the newest data set."""
+        models = trained_models(self.bucket) if self.bucket else Trained("", {})
+        absent = [pair for pair in self.pairs if models.by_pair.get(pair, set()) < {*MODELS}]
+        about = (
+            f"Random Forest and XGBoost of data set {models.dataset_id}"
+            if models.dataset_id
+            else "no data set"
+        )
+        return self._of_pairs(absent, f"{_of(self.pairs, absent)}; {about}")
+
     def _of_pairs(self, absent: Sequence[str], text: str) -> Proof:
         complete = not absent and bool(self.pairs)
         return Proof(complete, len(absent) < len(self.pairs), text, tuple(absent))
@@ -245,6 +267,7 @@ KINDS: Mapping[str, Callable[[_Look, Sequence[str]], Proof]] = {
     "renamed": _Look.renamed,
     "counts": _Look.counts,
     "documented": _Look.documented,
+    "trained": _Look.trained,
 }
 OF_FAMILIES = ("schema", "implemented", "backfill", "gate")
 

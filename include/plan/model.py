@@ -44,7 +44,7 @@ class Item:
         blocks: long text fields; the text is kept between markers, what people wrote around it stays.
         links: link field -> (table, key) of exactly one record.
         once: fields written only when the record is created.
-        evidence: for tasks, what has to be there before it is done.
+        evidence: what has to be there before it is done, where the plan says so.
     """
 
     table: str
@@ -145,6 +145,7 @@ def _phase(desired: Desired, phase: Phase) -> Item:
         blocks=blocks,
         links={"Plan (Link)": ("Plans", desired.key)},
         once={"Status": phase.status} if phase.new else {},
+        evidence=_evidence(phase.done_when, phase.airflow),
     )
 
 
@@ -166,7 +167,13 @@ def _stage(desired: Desired, stage: Stage, phase: str) -> Item:
         blocks={"Description": texts.stage_text(desired, stage)},
         links={"Phase (Link)": ("Phases", phase), "Plan (Link)": ("Plans", desired.key)},
         once={"Status": "Todo"} if new else {},
+        evidence=_evidence(stage.done_when, stage.airflow),
     )
+
+
+def _evidence(done_when: str, airflow: tuple[str, str]) -> Evidence | None:
+    """Of a phase or stage; most have none, their tasks have it."""
+    return None if done_when == "none" else Evidence(done_when, (), *airflow)
 
 
 def _task(desired: Desired, task: Task, stage: str) -> Item:

@@ -8,7 +8,7 @@ from pathlib import Path
 from include.plan.entries import DOMAINS, NOTHING, Desired, Line, Phase, Role, Stage, Task, Use, Work
 from include.plan.reading import Entry, Span, read
 
-KINDS = ("schema", "implemented", "backfill", "gate", "renamed", "counts", "documented", "none")
+KINDS = ("schema", "implemented", "backfill", "gate", "renamed", "counts", "documented", "trained", "none")
 PRIORITIES = ("Critical", "High", "Medium", "Low")
 
 
@@ -48,7 +48,7 @@ def _listed(folder: Path, name: str) -> list[Entry]:
 def _phase(entry: Entry) -> Phase:
     entry.only(
         "phase", "record", "new", "hours", "hours_are", "hours_before", "workers", "pairs_at_once",
-        "overhead", "own_hours", "first", "last", "texts", "status",
+        "overhead", "own_hours", "first", "last", "texts", "status", "done_when", "airflow",
     )  # fmt: skip
     texts = entry.entry("texts", optional=True)
     workers, pairs_at_once = entry.whole("workers", 1), entry.whole("pairs_at_once", 1)
@@ -69,6 +69,8 @@ def _phase(entry: Entry) -> Phase:
         last=entry.text("last", ""),
         status=entry.text("status", ""),
         texts={name: texts.text(name) for name in texts.values},
+        done_when=entry.choice("done_when", KINDS, "none"),
+        airflow=_airflow(entry),
         entry=entry,
     )
 
@@ -93,6 +95,7 @@ def _stage(entry: Entry) -> Stage:
         tables=entry.texts("tables"),
         parts={},
         new_tables=entry.yes("new_tables", False),
+        done_when="none",
         airflow=_airflow(entry),
         work=(),
         conditional=False,
@@ -104,7 +107,7 @@ def _stage(entry: Entry) -> Stage:
 def _update(entry: Entry) -> Stage:
     entry.only(
         "update", "stage", "phase", "after", "description", "features", "tables", "parts", "work",
-        "conditional",
+        "conditional", "done_when", "airflow",
     )  # fmt: skip
     key = entry.text("stage")
     number, dash, title = key.partition(" - ")
@@ -125,7 +128,8 @@ def _update(entry: Entry) -> Stage:
         tables=entry.texts("tables"),
         parts=_counts(entry, "parts", ()),
         new_tables=False,
-        airflow=("", ""),
+        done_when=entry.choice("done_when", KINDS, "none"),
+        airflow=_airflow(entry),
         work=tuple(map(_work, entry.entries("work", optional=True))),
         conditional=entry.yes("conditional", False),
         description=entry.text("description"),

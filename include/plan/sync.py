@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from include.errors import PlanFailed
 from include.events import outbox
+from include.objects import ObjectStore
 from include.pairs import PAIRS
 from include.plan import blocks, model, status
 from include.plan.apply import Writable, apply
@@ -24,9 +25,9 @@ from include.plan.model import Item, Plan
 from include.plan.runs import AirflowStates, works
 from include.storage.connection import connect
 
-TABLES = ("Stages", "Tasks")
+TABLES = ("Phases", "Stages", "Tasks")
 STATUS = "Status"
-TEXT_FIELD = {"Stages": "Notes", "Tasks": "Description"}
+TEXT_FIELD = {"Phases": "Description", "Stages": "Notes", "Tasks": "Description"}
 _NAMED = 10  # records that a summary names
 
 
@@ -53,6 +54,7 @@ def sync(
     *,
     plan: Plan | None = None,
     pairs: Sequence[str] = PAIRS,
+    bucket: ObjectStore | None = None,
     now: datetime | None = None,
 ) -> dict[str, Any]:
     """Look at what is true, compare with Airtable, write what differs, and note which events it knows.
@@ -63,6 +65,7 @@ def sync(
         airflow_states: the newest runs of each DAG, see `include.plan.runs.AirflowRun`.
         plan: the desired plan; None reads it from its files.
         pairs: the pairs that have to be there.
+        bucket: the whole bucket, where models are; None if there is none.
         now: the time that texts name.
 
     Returns:
@@ -78,7 +81,7 @@ def sync(
         outbox.ensure_table(connection)
         waiting, events = outbox.waiting(connection), outbox.recent(connection)
     evidences = [item.evidence for item in plan.items if item.evidence is not None]
-    proofs = gather(url, evidences, pairs)
+    proofs = gather(url, evidences, pairs, bucket)
     done = works(events, airflow_states, dict.fromkeys(map(status.task_of, evidences)))
     snapshot = base.snapshot(TABLES)
     standings = status.standings(plan.items, proofs, done, _by_hand(snapshot))
@@ -199,7 +202,9 @@ def _only(records: Sequence[Record], item: Item) -> Record | None:
 
 
 def _status(standing: status.Standing, record: Record, table: Table) -> dict[str, Any]:
-    """The status, where it is not the one there."""
+    """The status, where it is not the one there. A phase is more than its models: people set its status."""
+    if standing.table == "Phases":
+        return {}
     live = record.fields.get(STATUS)
     if STATUS in table.fields and status.replaces(standing.status, live):
         return {STATUS: status.spelled(standing.status, table.name, table.fields[STATUS])}

@@ -16,6 +16,7 @@ DONE_WHEN = {
     "gate": "the quality gate passed",
     "renamed": "the tables have their new names",
     "counts": "row counts before and after are equal",
+    "trained": "both baselines of every pair have been trained on the newest data set",
     "documented": "the documentation of what was done is published",
     "none": "a person says so",
 }

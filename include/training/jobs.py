@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from include.dataset.export import open_manifest
 from include.dataset.manifest import Manifest
@@ -13,7 +13,17 @@ from include.dataset.retention import newest
 from include.errors import MissingInput, NothingToDo
 from include.objects import ObjectStore
 from include.training import archive
-from include.training.requests import INPUT, Account, Job, input_document, job_of, key_of, request_of
+from include.training.requests import (
+    FOLDER,
+    INPUT,
+    MODELS,
+    Account,
+    Job,
+    input_document,
+    job_of,
+    key_of,
+    request_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +120,31 @@ def result_of(bucket: ObjectStore, dataset_id: str, base: str) -> dict[str, Any]
     """What `record` noted of a job; None if it has not completed."""
     body = bucket.get(key_of(dataset_id, base, RESULT))
     return None if body is None else dict(json.loads(body))
+
+
+class Trained(NamedTuple):
+    """The models of the newest data set.
+
+    Attributes:
+        dataset_id: its name; empty if there is none.
+        by_pair: models that have been trained, by pair.
+    """
+
+    dataset_id: str
+    by_pair: dict[str, set[str]]
+
+
+def trained_models(bucket: ObjectStore) -> Trained:
+    """Which models of the newest data set have been trained, from one listing of the bucket."""
+    dataset_id = next(iter(newest(bucket._replace(prefix="datasets"))), "")
+    by_pair: dict[str, set[str]] = {}
+    named = {short: model for model, short in MODELS.items()}
+    for found in bucket.list(f"{FOLDER}/{dataset_id}/") if dataset_id else ():
+        job, _, name = found.key.removeprefix(f"{FOLDER}/{dataset_id}/").partition("/")
+        if name == RESULT:
+            _, pair, short, _ = job.split("-")
+            by_pair.setdefault(pair, set()).add(named[short])
+    return Trained(dataset_id, by_pair)
 
 
 def _manifest(bucket: ObjectStore, dataset_id: str | None) -> Manifest:

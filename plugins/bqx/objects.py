@@ -40,6 +40,11 @@ def object_store(prefix: str = "datasets") -> Any:
     return store
 
 
+def bucket() -> Any:
+    """The whole bucket, an ``include.objects.ObjectStore``; None where no bucket is named."""
+    return object_store("") if _bucket() else None
+
+
 def training_account() -> Any:
     """Bucket, image, role and region of training jobs, as the Airflow Variables and ``aws_default`` say.
 
