@@ -20,6 +20,7 @@ from typing import Any
 from airflow.sdk import dag
 from bqx.airtable import airtable_base
 from bqx.connections import database_url
+from bqx.objects import reports
 from bqx.running import recent_runs
 from bqx.wiring import dag_arguments, step
 
@@ -33,7 +34,7 @@ def sync() -> dict[str, Any]:
 
     url = database_url(settings.CONNECTION)
     base = airtable_base(settings.AIRTABLE_CONNECTION, url)
-    return syncing.sync(url, base, recent_runs(url, syncing.dags()))
+    return syncing.sync(url, base, recent_runs(url, syncing.dags()), reports())
 
 
 @dag(

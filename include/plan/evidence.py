@@ -16,6 +16,7 @@ from include.pairs import PAIRS
 from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
+from include.reports import Reports
 from include.storage.connection import Connection, connect, exists, statement
 from include.storage.log import logged_months
 from include.storage.ownership import foreign_columns
@@ -56,13 +57,16 @@ class _Gate(NamedTuple):
         return self.partitions > 0 and self.checked == self.partitions and self.findings == 0
 
 
-def gather(url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS) -> dict[Evidence, Proof]:
+def gather(
+    url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS, *, reports: Reports
+) -> dict[Evidence, Proof]:
     """Look at everything that some tasks ask for.
 
     Args:
         url: libpq connection string.
         wanted: what to look for; kind ``none`` has no proof and is left out.
         pairs: the pairs that have to be there.
+        reports: where the documents of the migration lie.
 
     Raises:
         PlanRefused: the plan asks for a kind of evidence or a family that there is not.
@@ -71,7 +75,7 @@ def gather(url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS) -
     for one in asked:
         _check(one)
     with connect(url) as connection:
-        look = _Look(url, connection, tuple(pairs), asked)
+        look = _Look(url, connection, tuple(pairs), asked, reports)
         return {one: KINDS[one.kind](look, one.families) for one in asked}
 
 
@@ -79,9 +83,14 @@ class _Look:
     """One session, and what several tasks need to know from it."""
 
     def __init__(
-        self, url: str, connection: Connection, pairs: tuple[str, ...], asked: Sequence[Evidence]
+        self,
+        url: str,
+        connection: Connection,
+        pairs: tuple[str, ...],
+        asked: Sequence[Evidence],
+        reports: Reports,
     ) -> None:
-        self.connection, self.pairs = connection, pairs
+        self.connection, self.pairs, self.reports = connection, pairs, reports
         counting = {family for one in asked if one.kind in ("backfill", "gate") for family in one.families}
         tables = [name_of(family, pair) for family in sorted(counting) for pair in pairs]
         self.grid: Mapping[str, Months] = grid_rows_of(connection, pairs) if counting else {}
@@ -172,7 +181,7 @@ class _Look:
         if not old and not renamed:
             return self._nothing_to_rename()
         documents = journal.documents(self.connection, self.pairs)
-        absent = [pair for pair, written in documents.items() if not written.complete]
+        absent = [pair for pair, written in documents.items() if not written.are_there(self.reports)]
         begun = any(written.published_at for written in documents.values())
         if absent or not documents:
             return Proof(False, begun, "not published since the last rename", tuple(absent))

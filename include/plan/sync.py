@@ -22,6 +22,7 @@ from include.plan.gaps import other_meaning
 from include.plan.live import LONG_TEXT, Block, Change, Record, Snapshot, Table
 from include.plan.model import Item, Plan
 from include.plan.runs import AirflowStates, works
+from include.reports import Reports
 from include.storage.connection import connect
 
 TABLES = ("Stages", "Tasks")
@@ -50,6 +51,7 @@ def sync(
     url: str,
     base: Base,
     airflow_states: AirflowStates,
+    reports: Reports,
     *,
     plan: Plan | None = None,
     pairs: Sequence[str] = PAIRS,
@@ -61,6 +63,7 @@ def sync(
         url: libpq connection string.
         base: the Airtable base.
         airflow_states: the newest runs of each DAG, see `include.plan.runs.AirflowRun`.
+        reports: where all reports lie.
         plan: the desired plan; None reads it from its files.
         pairs: the pairs that have to be there.
         now: the time that texts name.
@@ -78,7 +81,7 @@ def sync(
         outbox.ensure_table(connection)
         waiting, events = outbox.waiting(connection), outbox.recent(connection)
     evidences = [item.evidence for item in plan.items if item.evidence is not None]
-    proofs = gather(url, evidences, pairs)
+    proofs = gather(url, evidences, pairs, reports=reports)
     done = works(events, airflow_states, dict.fromkeys(map(status.task_of, evidences)))
     snapshot = base.snapshot(TABLES)
     standings = status.standings(plan.items, proofs, done, _by_hand(snapshot))
