@@ -20,7 +20,7 @@ from typing import Any
 from airflow.sdk import dag
 from bqx.airtable import airtable_base
 from bqx.connections import database_url
-from bqx.objects import bucket
+from bqx.objects import bucket, reports
 from bqx.running import recent_runs
 from bqx.wiring import dag_arguments, step
 
@@ -34,7 +34,7 @@ def sync() -> dict[str, Any]:
 
     url = database_url(settings.CONNECTION)
     base = airtable_base(settings.AIRTABLE_CONNECTION, url)
-    return syncing.sync(url, base, recent_runs(url, syncing.dags()), bucket=bucket())
+    return syncing.sync(url, base, recent_runs(url, syncing.dags()), reports(), bucket=bucket())
 
 
 @dag(

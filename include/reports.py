@@ -93,6 +93,11 @@ class Reports(NamedTuple):
         """A file of a run, None if it is not there."""
         return self.store.get(self.key(kind, run, name))
 
+    def names(self, kind: str, run: str) -> set[str]:
+        """The files of a run that are there."""
+        prefix = f"{self.key(kind, run).rstrip('/')}/"
+        return {found.key.removeprefix(prefix) for found in self.store.list(prefix)}
+
     def remove(self, kind: str, run: str) -> None:
         """Remove the reports of a run; what else lies there stays."""
         self.store.delete(

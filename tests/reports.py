@@ -11,3 +11,6 @@ from include.reports import Reports
 def in_folder(path: Path) -> Reports:
     """Reports in a folder, which is made when something is written."""
     return Reports(FolderStore(path))
+
+
+NOWHERE = in_folder(Path("/nowhere"))  # for tests in which nobody reads or writes any

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
 from psycopg.types.json import Jsonb
 
 from include.errors import MigrationRefused
 from include.migration.model import Kind, Plan, Rename
+from include.reports import Reports
 from include.storage.connection import Connection, exists, statement
 
+KIND = "migration"  # of the reports, see `include.reports.KINDS`
 _DDL_LOCK = "bqx: create migration tables"
 
 
@@ -92,17 +94,19 @@ class Documents(NamedTuple):
     """What was written last about the renames in force of a pair.
 
     Attributes:
-        files: paths by what they are; empty if nothing was written since the last rename.
+        files: links by what they are; empty if nothing was written since the last rename.
         published_at: when; None if never.
+        run_label: of the run that wrote them.
     """
 
     files: Mapping[str, str]
     published_at: datetime | None
+    run_label: str
 
-    @property
-    def complete(self) -> bool:
-        """Everything was written after the last rename and is still there."""
-        return bool(self.files) and all(Path(path).is_file() for path in self.files.values())
+    def are_there(self, reports: Reports) -> bool:
+        """Everything was written after the last rename and still lies among the reports."""
+        names = {unquote(link).rpartition("/")[2] for link in self.files.values()}
+        return bool(names) and names <= reports.names(KIND, self.run_label)
 
 
 def record_documents(
@@ -117,13 +121,13 @@ def record_documents(
 
 def documents(connection: Connection, pairs: Sequence[str]) -> dict[str, Documents]:
     """The documents of each pair that has renames in force."""
-    if not exists(connection):
+    if not is_there(connection):
         return {}
     rows = connection.execute(statement("migration/list_documents"), {"pairs": list(pairs)})
     found = {}
-    for pair, renamed_at, published_at, files in cast("Iterable[tuple[Any, ...]]", rows):
+    for pair, renamed_at, published_at, run_label, files in cast("Iterable[tuple[Any, ...]]", rows):
         current = published_at is not None and published_at >= renamed_at
-        found[str(pair)] = Documents(files if current else {}, published_at)
+        found[str(pair)] = Documents(files if current else {}, published_at, str(run_label or ""))
     return found
 
 

@@ -24,7 +24,6 @@ from include.storage.stage_order import uncompared_pairs
 
 log = logging.getLogger(__name__)
 
-KIND = "migration"  # of the reports, see `include.reports.KINDS`
 MIGRATE, REVERT, DROP_VIEWS = ACTIONS = ("migrate", "revert", "drop views")
 
 
@@ -71,10 +70,10 @@ def plan(url: str, request: Request, *, reports: Reports, run_label: str) -> dic
         made = make_plan(url, pairs=request.pairs, options=request.options)
         if not request.compatibility_views:
             made = made._replace(notes=tuple(note for note in made.notes if note.kind != OLD_NAME))
-        whole = reports.link(KIND, run_label, pages.WHOLE)
-        files = reports.write(KIND, run_label, pages.of_plan(made, whole))
+        whole = reports.link(journal.KIND, run_label, pages.WHOLE)
+        files = reports.write(journal.KIND, run_label, pages.of_plan(made, whole))
         page, digest = pages.summary(made, whole=whole), made.hash
-        uncompared, undocumented, opened = _left_over(url, request)
+        uncompared, undocumented, opened = _left_over(url, request, reports)
         pairs = uncompared | undocumented | set(opened) | {batch.pair for batch in made.at_work}
         if uncompared:
             page += f"\nRenamed by an earlier run, compared by this one: {', '.join(sorted(uncompared))}.\n"
@@ -219,7 +218,7 @@ def publish(
             after=after,
             views=views.existing(connection, request.pairs),
         )
-        links = reports.write(KIND, run_label, result)
+        links = reports.write(journal.KIND, run_label, result)
         files = {name.partition(".")[0]: link for name, link in links.items()}  # as evidence asks for them
         journal.record_documents(connection, request.pairs, files, run_label)
     moved = set(before) & set(after)
@@ -254,11 +253,13 @@ def _counts(connection: Connection, pairs: Sequence[str]) -> tuple[dict[str, int
     return before, after
 
 
-def _left_over(url: str, request: Request) -> tuple[set[str], set[str], dict[str, list[str]]]:
+def _left_over(
+    url: str, request: Request, reports: Reports
+) -> tuple[set[str], set[str], dict[str, list[str]]]:
     """What earlier runs left: pairs not compared, without documents, or with wrong views."""
     with connect(url) as connection:
         written = journal.documents(connection, request.pairs)
-        undocumented = {pair for pair, documents in written.items() if not documents.complete}
+        undocumented = {pair for pair, documents in written.items() if not documents.are_there(reports)}
         opened = (
             {
                 pair: [problem for found in views.problems(connection, pair).values() for problem in found]

@@ -17,6 +17,7 @@ from include.pairs import PAIRS
 from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
+from include.reports import Reports
 from include.storage.connection import Connection, connect, exists, statement
 from include.storage.log import logged_months
 from include.storage.ownership import foreign_columns
@@ -60,7 +61,12 @@ class _Gate(NamedTuple):
 
 
 def gather(
-    url: str, wanted: Iterable[Evidence], pairs: Sequence[str] = PAIRS, bucket: ObjectStore | None = None
+    url: str,
+    wanted: Iterable[Evidence],
+    pairs: Sequence[str] = PAIRS,
+    *,
+    reports: Reports,
+    bucket: ObjectStore | None = None,
 ) -> dict[Evidence, Proof]:
     """Look at everything that some tasks ask for.
 
@@ -68,6 +74,7 @@ def gather(
         url: libpq connection string.
         wanted: what to look for; kind ``none`` has no proof and is left out.
         pairs: the pairs that have to be there.
+        reports: where the documents of the migration lie.
         bucket: the whole bucket, where models are; None if there is none.
 
     Raises:
@@ -77,7 +84,7 @@ def gather(
     for one in asked:
         _check(one)
     with connect(url) as connection:
-        look = _Look(url, connection, tuple(pairs), asked, bucket)
+        look = _Look(url, connection, tuple(pairs), asked, reports, bucket)
         return {one: KINDS[one.kind](look, one.families) for one in asked}
 
 
@@ -90,9 +97,11 @@ class _Look:
         connection: Connection,
         pairs: tuple[str, ...],
         asked: Sequence[Evidence],
+        reports: Reports,
         bucket: ObjectStore | None,
     ) -> None:
-        self.connection, self.pairs, self.bucket = connection, pairs, bucket
+        self.connection, self.pairs = connection, pairs
+        self.reports, self.bucket = reports, bucket
         counting = {family for one in asked if one.kind in ("backfill", "gate") for family in one.families}
         tables = [name_of(family, pair) for family in sorted(counting) for pair in pairs]
         self.grid: Mapping[str, Months] = grid_rows_of(connection, pairs) if counting else {}
@@ -183,7 +192,7 @@ class _Look:
         if not old and not renamed:
             return self._nothing_to_rename()
         documents = journal.documents(self.connection, self.pairs)
-        absent = [pair for pair, written in documents.items() if not written.complete]
+        absent = [pair for pair, written in documents.items() if not written.are_there(self.reports)]
         begun = any(written.published_at for written in documents.values())
         if absent or not documents:
             return Proof(False, begun, "not published since the last rename", tuple(absent))

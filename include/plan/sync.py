@@ -23,6 +23,7 @@ from include.plan.gaps import other_meaning
 from include.plan.live import LONG_TEXT, Block, Change, Record, Snapshot, Table
 from include.plan.model import Item, Plan
 from include.plan.runs import AirflowStates, works
+from include.reports import Reports
 from include.storage.connection import connect
 
 TABLES = ("Phases", "Stages", "Tasks")
@@ -51,6 +52,7 @@ def sync(
     url: str,
     base: Base,
     airflow_states: AirflowStates,
+    reports: Reports,
     *,
     plan: Plan | None = None,
     pairs: Sequence[str] = PAIRS,
@@ -63,6 +65,7 @@ def sync(
         url: libpq connection string.
         base: the Airtable base.
         airflow_states: the newest runs of each DAG, see `include.plan.runs.AirflowRun`.
+        reports: where all reports lie.
         plan: the desired plan; None reads it from its files.
         pairs: the pairs that have to be there.
         bucket: the whole bucket, where models are; None if there is none.
@@ -81,7 +84,7 @@ def sync(
         outbox.ensure_table(connection)
         waiting, events = outbox.waiting(connection), outbox.recent(connection)
     evidences = [item.evidence for item in plan.items if item.evidence is not None]
-    proofs = gather(url, evidences, pairs, bucket)
+    proofs = gather(url, evidences, pairs, reports=reports, bucket=bucket)
     done = works(events, airflow_states, dict.fromkeys(map(status.task_of, evidences)))
     snapshot = base.snapshot(TABLES)
     standings = status.standings(plan.items, proofs, done, _by_hand(snapshot))

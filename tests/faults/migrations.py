@@ -69,7 +69,7 @@ def carry_out(url: str, folder: Path, wanted: Request, *, parallel: int = 1) -> 
                 stream.write(json.dumps([name, results[name]], default=str) + "\n")
         return results[name]
 
-    kept = {"reports": in_folder(folder), "run_label": "run"}
+    kept = {"reports": in_folder(folder.parent), "run_label": folder.name}
     made = task("plan", steps.plan, **kept)
     if not made["pairs"]:
         return results
@@ -81,6 +81,11 @@ def carry_out(url: str, folder: Path, wanted: Request, *, parallel: int = 1) -> 
         task(f"check {pair}", steps.check, pair)
     task("publish", steps.publish, made["hash"], **kept)
     return results
+
+
+def document(folder: Path, name: str) -> Path:
+    """Where a run of `carry_out` puts one of its documents."""
+    return folder.parent / "migration" / folder.name / name
 
 
 class State(NamedTuple):

@@ -155,7 +155,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     def done(self) -> set[Evidence]:
         """What is called done; it is compared with what is there."""
-        done = {one for one, proof in gather(self.url, EVIDENCE, [PAIR]).items() if proof.done}
+        done = {
+            one
+            for one, proof in gather(self.url, EVIDENCE, [PAIR], reports=in_folder(self.folder)).items()
+            if proof.done
+        }
         if UNREADABLE in self.avoided and not any_order.all_readable(self.session):
             return done
         looked_at = ("backfill",) if GATE in self.avoided else ("backfill", "gate")

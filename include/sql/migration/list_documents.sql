@@ -3,6 +3,7 @@ SELECT
     renamed.pair,
     renamed.last_at,
     newest.published_at,
+    newest.run_label,
     newest.files
 FROM (
     SELECT
@@ -15,6 +16,7 @@ FROM (
 LEFT JOIN LATERAL (
     SELECT
         written.published_at,
+        written.run_label,
         written.files
     FROM bqx.migration_documents AS written
     WHERE renamed.pair = any(written.pairs)

@@ -16,7 +16,7 @@ from include.migration import execute, steps
 from include.migration.plan import Options, make_plan
 from include.storage.schema import ensure_tables
 from include.storage.tables import table_of
-from tests.faults.migrations import carry_out, request
+from tests.faults.migrations import carry_out, document, request
 from tests.include.migration import database
 from tests.include.migration.database import PAIRS, ROWS
 from tests.include.storage.samples import sample_bars, store
@@ -48,8 +48,7 @@ def until(url: str, folder: Path, last: str) -> dict[str, Any]:
 
 def counts(folder: Path) -> dict[str, tuple[str, str]]:
     """Rows before and after by table, from the document."""
-    (page,) = folder.glob("migration/*/counts.csv")
-    rows = csv.DictReader(page.read_text().splitlines())
+    rows = csv.DictReader(document(folder, "counts.csv").read_text().splitlines())
     return {row["table"]: (row["rows_before"], row["rows_after"]) for row in rows}
 
 
@@ -59,7 +58,7 @@ def test_a_run_that_was_killed_before_it_wrote_its_documents_is_made_good(
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
     until(legacy, tmp_path / "killed", last)
-    assert not list(tmp_path.glob("killed/migration/*/tables.md"))
+    assert not document(tmp_path / "killed", "tables.md").exists()
     results = carry_out(legacy, undisturbed, request(PAIRS))
     assert results["plan"]["pairs"] == list(PAIRS)
     assert "Nothing to rename" in results["plan"]["page"]
@@ -68,7 +67,7 @@ def test_a_run_that_was_killed_before_it_wrote_its_documents_is_made_good(
     assert {name: found[name] for name in RENAMED} == {
         name: (str(rows), str(rows)) for name, rows in RENAMED.items()
     }
-    manifest = next(undisturbed.glob("migration/*/manifest.csv")).read_text()
+    manifest = document(undisturbed, "manifest.csv").read_text()
     assert "reg_eurusd_2024_01,reg_idx_eurusd_2024_01" in manifest
     assert manifest.count("\n") > 20
     again = carry_out(legacy, tmp_path / "again", request(PAIRS))
@@ -83,7 +82,7 @@ def test_documents_that_are_gone_are_written_again_with_the_counts_of_then(
     store(legacy, "eurusd", sample_bars(days_around=1, months=2))
     build(legacy, "eurusd", ["statistics_idx"])  # from now on the table has other rows
     assert carry_out(legacy, tmp_path / "none", request(PAIRS))["plan"]["pairs"] == []
-    shutil.rmtree(tmp_path / "first" / "migration")
+    shutil.rmtree(document(tmp_path / "first", "."))
     results = carry_out(legacy, tmp_path / "second", request(PAIRS))
     assert results["plan"]["pairs"] == list(PAIRS)
     after = counts(tmp_path / "second")
@@ -94,7 +93,7 @@ def test_documents_of_some_pairs_do_not_stand_for_others(legacy: str, tmp_path: 
     carry_out(legacy, tmp_path / "one", request(["eurusd"]))
     results = carry_out(legacy, tmp_path / "all", request(PAIRS))
     assert results["plan"]["pairs"] == ["gbpusd", "usdjpy"]
-    manifest = next((tmp_path / "all").glob("migration/*/manifest.csv")).read_text()
+    manifest = document(tmp_path / "all", "manifest.csv").read_text()
     assert {line.split(",")[1] for line in manifest.splitlines()[1:]} == set(PAIRS)
 
 

@@ -22,12 +22,14 @@ from include.plan.counts import grid_rows_of, rows_of, stale_tables
 from include.plan.evidence import Proof, gather
 from include.plan.model import Evidence
 from include.quality.gate import check_stage
+from include.reports import Reports
 from include.storage.connection import connect
 from local.legacy import build_legacy
 from local.postgres import Postgres
+from tests.include.dataset.stores import empty_store
 from tests.include.quality.samples import change, copy_of
 from tests.include.storage.samples import sample_bars, store
-from tests.reports import in_folder
+from tests.reports import NOWHERE, in_folder
 
 PAIRS = ("eurusd", "gbpusd")
 FAMILIES = ("statistics_bqx",)
@@ -63,7 +65,7 @@ def url(postgres: Postgres, template: str) -> Iterator[str]:
 
 def proof(url: str, reports: Path, kind: str, families: tuple[str, ...] = FAMILIES) -> Proof:
     evidence = Evidence(kind, families, "bqx_features", "x")
-    return gather(url, [evidence], PAIRS)[evidence]
+    return gather(url, [evidence], PAIRS, reports=NOWHERE)[evidence]
 
 
 def test_everything_is_there(url: str, reports: Path) -> None:
@@ -77,7 +79,7 @@ def test_everything_is_there(url: str, reports: Path) -> None:
 
 def test_an_empty_database_has_nothing(database_url: str, tmp_path: Path) -> None:
     kinds = ("schema", "backfill", "gate", "renamed", "counts", "documented")
-    found = gather(database_url, [Evidence(kind, FAMILIES) for kind in kinds], PAIRS)
+    found = gather(database_url, [Evidence(kind, FAMILIES) for kind in kinds], PAIRS, reports=NOWHERE)
     assert [(one.done, one.begun) for one in found.values()] == [(False, False)] * len(kinds)
 
 
@@ -242,17 +244,24 @@ def test_what_is_stale_is_looked_at_once(url: str, monkeypatch: pytest.MonkeyPat
     assert len(looked) == 1
 
 
-def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path, where: str) -> None:
+    with empty_store(tmp_path / "s3") as store:
+        bucket = Reports(store._replace(prefix="reports"))
+        follow_migration(database_url, in_folder(tmp_path / "reports") if where == "folder" else bucket)
+
+
+def follow_migration(database_url: str, reports: Reports) -> None:
     build_legacy(database_url, pairs=PAIRS, months=[Month(2024, 1)], step_minutes=240, decoys=False)
     request = steps.Request(PAIRS, steps.MIGRATE, False, True, steps.Options(False, False))
 
     def states() -> list[bool]:
         kinds = ("renamed", "counts", "documented")
-        found = gather(database_url, [Evidence(kind, STORED) for kind in kinds], PAIRS)
+        found = gather(database_url, [Evidence(kind, STORED) for kind in kinds], PAIRS, reports=reports)
         return [one.done for one in found.values()]
 
     assert states() == [False, False, False]
-    made = steps.plan(database_url, request, reports=in_folder(tmp_path), run_label="m")
+    made = steps.plan(database_url, request, reports=reports, run_label="m")
     steps.prepare(database_url, request, made, parallel=1)
     for pair in PAIRS:
         steps.count(database_url, request, made["hash"], pair)
@@ -261,8 +270,10 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
     for pair in PAIRS:
         steps.check(database_url, request, pair)
     assert states() == [True, True, False]
-    steps.publish(database_url, request, made["hash"], reports=in_folder(tmp_path), run_label="m")
+    steps.publish(database_url, request, made["hash"], reports=reports, run_label="m")
     assert states() == [True, True, True]
+    reports.store.delete([reports.key("migration", "m", "tables.md")])
+    assert states() == [True, True, False], "a document is gone"
 
 
 @pytest.mark.parametrize(
@@ -270,8 +281,8 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path) -
 )
 def test_a_plan_that_asks_for_nonsense_is_refused(database_url: str, evidence: Evidence) -> None:
     with pytest.raises(PlanRefused):
-        gather(database_url, [evidence], PAIRS)
+        gather(database_url, [evidence], PAIRS, reports=NOWHERE)
 
 
 def test_what_only_people_judge_has_no_proof(database_url: str) -> None:
-    assert gather(database_url, [Evidence("none")], PAIRS) == {}
+    assert gather(database_url, [Evidence("none")], PAIRS, reports=NOWHERE) == {}

@@ -27,6 +27,7 @@ from local.airtable.server import Server
 from tests.airtable import served
 from tests.include.plan import worlds
 from tests.include.plan.clients import NO_LIMIT, client
+from tests.reports import NOWHERE
 
 NOW = datetime(2026, 11, 22, 19, 30, tzinfo=UTC)
 DAG, BUILD = "bqx_features", "pairs.s1_6_10_technical_idx.build"
@@ -73,7 +74,7 @@ class World:
         self.airflow: dict[str, Any] = {}
         self.now = NOW
 
-    def gather(self, url: str, wanted: list[Evidence], pairs: object) -> dict[Evidence, Proof]:
+    def gather(self, url: str, wanted: list[Evidence], pairs: object, **_: object) -> dict[Evidence, Proof]:
         proofs = {}
         for one in wanted:
             if one.kind != "none":
@@ -83,7 +84,7 @@ class World:
 
     def sync(self, base: Base) -> dict[str, Any]:
         self.now += timedelta(minutes=5)
-        return sync.sync(self.url, base, self.airflow, plan=self.plan, now=self.now)
+        return sync.sync(self.url, base, self.airflow, NOWHERE, plan=self.plan, now=self.now)
 
     def post(self, *events: Event) -> None:
         for event in events:
@@ -228,7 +229,7 @@ from local.airtable.server import BASE_ID, TOKEN
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def gather(url, wanted, pairs):
+def gather(url, wanted, pairs, **_):
     judged = [one for one in wanted if one.kind != "none"]
     return {one: Proof(one.families == ("technical_idx",), False, "facts") for one in judged}
 
@@ -236,7 +237,7 @@ sync.gather = gather
 if sys.argv[3] == "kill":
     outbox.mark_drained = kill
 base = Base(TOKEN, BASE_ID, limiter=Unlimited(), endpoint=sys.argv[2])
-result = sync.sync(sys.argv[1], base, {}, plan=load())
+result = sync.sync(sys.argv[1], base, {}, None, plan=load())
 print(result["drained"], result["changed"])
 """
 
