@@ -32,7 +32,7 @@ FIELDS = (
     "abs_scaled_model", "abs_scaled_no_skill", "abs_scaled_persistence",
     "signs", "hits_model", "hits_no_skill",  # rows in which q changes; sign of the change foreseen
     "signs_raw", "hits_raw_model", "hits_raw_no_skill", "hits_raw_persistence",  # sign of q itself
-    "covered", "width_scaled",  # actual q in the interval; width of the interval in units of s
+    "bounded", "covered", "width_scaled",  # rows with an interval; actual q in it; its width in units of s
 )  # fmt: skip
 """What is summed. A forecast of 0 has no sign and counts as half a hit."""
 

@@ -21,7 +21,7 @@ NONE = "\N{EN DASH}"  # for a number that is not defined
 MINUS = "\N{MINUS SIGN}"
 CLASSES = {SKILL: "good", NO_SKILL: "", SUSPICIOUS: "alarm", FEW_DAYS: "zero"}
 BEST = 10  # columns that a model card names
-NO_FOLDS = "not known, there are fewer than two folds"
+NO_FOLDS = "not known, there is only one fit"
 
 
 def line(block: Block) -> dict[str, Any]:
