@@ -88,8 +88,8 @@ class Importance(NamedTuple):
         columns: their names.
         gain: (targets, columns) share of the gain.
         shap: (targets, columns) share of the mean absolute contribution.
-        stability: mean pairwise overlap of the top 50 between folds, NaN with fewer than two folds.
-        folds: how many folds have importance.
+        stability: mean pairwise overlap of the top 50 between fits on other days, NaN with fewer than two.
+        folds: how many such fits there are: folds of the backtest, or of parts of train.
     """
 
     columns: tuple[str, ...]
