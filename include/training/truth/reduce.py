@@ -194,7 +194,8 @@ def _importance(content: Content, windows: tuple[tuple[int, int], ...]) -> Impor
         for _, gains in of_fold.groupby(level="fold")
     ]
     names = [{name for name, _ in top} for top in tops]
-    return Importance(columns, shares["gain"], shares["shap"], _overlap(names), len(names))
+    stability = _overlap(names) if len(columns) > TOP else float("nan")  # else all are among the top
+    return Importance(columns, shares["gain"], shares["shap"], stability, len(names))
 
 
 def _overlap(tops: list[set[str]]) -> float:
