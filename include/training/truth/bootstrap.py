@@ -123,9 +123,15 @@ def ratio(part: Floats, whole: Floats, counts: Floats) -> Ratio:
 
 
 def ends(stars: Floats) -> tuple[Floats, Floats]:
-    """Ends of the 95 % percentile interval along the first axis."""
-    quantile = np.nanquantile if np.isnan(stars).any() else np.quantile  # the first is slow
-    low, high = quantile(stars, (NOMINAL, 1 - NOMINAL), axis=0)
+    """Ends of the 95 % percentile interval of each look.
+
+    Args:
+        stars: (resamples, looks); a look without any value has no ends (NaN).
+    """
+    low, high = np.full((2, stars.shape[1]), np.nan)
+    some = ~np.isnan(stars).all(axis=0)
+    quantile = np.nanquantile if np.isnan(stars[:, some]).any() else np.quantile  # the first is slow
+    low[some], high[some] = quantile(stars[:, some], (NOMINAL, 1 - NOMINAL), axis=0)
     return low, high
 
 

@@ -146,11 +146,11 @@ def importance(jobs: Sequence[Reduced]) -> Figure:
 
 
 def stability_in_words(jobs: Sequence[Reduced]) -> str:
-    """How far the rolling folds agree on the best 50 columns."""
+    """How far models of other days, folds or parts of train, agree on the best 50 columns."""
     known = [job.importance.stability for job in jobs if not np.isnan(job.importance.stability)]
     if not known:
-        return "no folds to compare"
-    return f"folds share {np.mean(known):.0%} of the top 50"
+        return "nothing to compare with"
+    return f"fits on other days share {np.mean(known):.0%} of the top 50"
 
 
 def coverage(blocks: Sequence[Block]) -> Figure:
@@ -260,7 +260,7 @@ def _coverages(blocks: Sequence[Block], model: str, h: int, volatility: str) -> 
         for block in blocks
         if (block.model, block.h) == (model, h)
         for group in block.groups
-        if (group.by, group.name) == ("volatility", volatility) and group.rows
+        if (group.by, group.name) == ("volatility", volatility) and np.isfinite(group.coverage.value)
     ]
 
 

@@ -91,8 +91,8 @@ def summary(subject: Subject) -> str:
     start = f"The test set was looked at {looks} times ({what})"
     if verdicts[SUSPICIOUS]:
         return (
-            f"{start}. {verdicts[SUSPICIOUS]} of these results are too good to be believed without a leakage "
-            "audit; nothing may be deployed before it is done."
+            f"{start}. {verdicts[SUSPICIOUS]} of these results {_is(verdicts[SUSPICIOUS])} too good to be "
+            "believed without a leakage audit; nothing may be deployed before it is done."
         )
     if not chance.looks:
         return (
@@ -101,8 +101,9 @@ def summary(subject: Subject) -> str:
         )
     low, high = chance.controlled_range
     return (
-        f"{start}. {verdicts[SKILL]} of these results show skill beyond the no-skill forecast after control "
-        f"for false discoveries; chance alone would give {_between(low, high)}."
+        f"{start}. {verdicts[SKILL] or 'None'} of these results {_shows(verdicts[SKILL])} skill beyond the "
+        "no-skill forecast after control for false discoveries; chance alone would give "
+        f"{_between(low, high)}."
     )
 
 
@@ -128,8 +129,8 @@ def _drawn(subject: Subject) -> Iterator[Drawn]:
         "importance",
         "Importance and its stability",
         "What the models use beyond the no-skill forecast. Where they have no skill this shows what they "
-        "learned by chance. If the rolling folds share less than 60% of their 50 best columns, the ranking "
-        "says little.",
+        "learned by chance. If models of other days, rolling folds or parts of train, share less than 60% of "
+        "their 50 best columns, the ranking says little.",
         charts.png(figures.importance(subject.jobs)),
     )
     yield Drawn(
@@ -200,16 +201,21 @@ def _notes(subject: Subject) -> Iterator[str]:
         pairs = sorted({fold.pair.upper() for fold in subject.folds})
         yield f"The backtest covers {', '.join(pairs)}."
     else:
-        reasons = sorted(
-            {str(job.metrics["backtest"]) for job in subject.jobs if job.metrics.get("backtest")}
-        )
-        yield "There is no backtest: " + (
-            " ".join(reasons[:3]) or "the jobs were not asked for one, or no fold fits."
-        )
+        found = [job.metrics.get("backtest") for job in subject.jobs]
+        reasons = {str(each["why_none"]) for each in found if isinstance(each, dict) and each.get("why_none")}
+        yield f"There is no backtest: {'; '.join(sorted(reasons)[:3]) or 'the jobs were not asked for one'}."
     yield (
         "The seed asked for R2 above 0.85 and directional accuracy above 60%. The second is met by the "
         "no-skill forecast already; the first cannot be met without leakage at these horizons."
     )
+
+
+def _shows(number: int) -> str:
+    return "shows" if number == 1 else "show"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _counted(number: int, noun: str) -> str:

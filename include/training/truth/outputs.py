@@ -31,6 +31,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 SETS = ("val", "calibration", "test")
 MEASURED = ("val", "test")  # calibration made the intervals and serves nothing else
 VALUES = ("q", "s", "no_skill", "actual", "prediction", "low", "high")
+INTERVAL = ("low", "high")  # NULL where a model has none
 MICROSECONDS = 60_000_000  # in a minute
 CLOSE = 1e-9  # relative: by how much two records of the same number may differ
 
@@ -48,8 +49,8 @@ class Predictions(NamedTuple):
         no_skill: the no-skill forecast of BQX at t + h.
         actual: BQX at t + h.
         prediction: what the model foresaw.
-        low: lower end of its interval.
-        high: upper end.
+        low: lower end of its interval, NaN without one.
+        high: upper end, NaN without one.
     """
 
     ts: Minutes
@@ -126,7 +127,8 @@ def _column(table: pa.Table, file: str, name: str) -> pa.ChunkedArray:
 def _checked(table: pa.Table, file: str, part: Integers) -> Predictions:
     columns = {name: _floats(_column(table, file, name)) for name in VALUES}
     for name, values in columns.items():
-        odd = np.flatnonzero(~np.isfinite(values))
+        allowed = np.isnan(values) if name in INTERVAL else np.zeros(values.size, np.bool_)
+        odd = np.flatnonzero(~np.isfinite(values) & ~allowed)
         if odd.size:
             raise QualityError(
                 f"{file} has {odd.size:,} values in {name} that are no numbers, the first in row "
@@ -155,6 +157,7 @@ def _consistent(rows: Predictions, file: str) -> None:
         "have a prediction outside its own interval": (
             (rows.prediction < rows.low - scale) | (rows.prediction > rows.high + scale)
         ),
+        "have one end of an interval without the other": np.isnan(rows.low) != np.isnan(rows.high),
         "have an actual value that is not the q of the row at their horizon": _contradicted(rows),
     }
     for problem, found in problems.items():

@@ -132,6 +132,7 @@ def _measures(rows: Predictions) -> list[Floats]:
     model, no_skill, persistence = rows.prediction - actual, rows.no_skill - actual, q - actual
     from_mean, delta_from_mean = actual - actual.mean(), delta - delta.mean()
     moved, signed = np.abs(delta) > EPS["bqx"], np.abs(actual) > EPS["bqx"]
+    bounded = np.isfinite(rows.low)
     covered = (rows.low <= actual) & (actual <= rows.high)
     found = {
         "rows": np.ones(q.size),
@@ -149,7 +150,8 @@ def _measures(rows: Predictions) -> list[Floats]:
         "hits_raw_model": _hits(rows.prediction, actual, signed),
         "hits_raw_no_skill": _hits(rows.no_skill, actual, signed),
         "hits_raw_persistence": _hits(q, actual, signed),
-        "covered": covered.astype(np.float64), "width_scaled": (rows.high - rows.low) / s,
+        "bounded": bounded.astype(np.float64), "covered": covered.astype(np.float64),
+        "width_scaled": np.where(bounded, (rows.high - rows.low) / s, 0.0),
     }  # fmt: skip
     return [found[name] for name in FIELDS]
 
@@ -192,7 +194,8 @@ def _importance(content: Content, windows: tuple[tuple[int, int], ...]) -> Impor
         for _, gains in of_fold.groupby(level="fold")
     ]
     names = [{name for name, _ in top} for top in tops]
-    return Importance(columns, shares["gain"], shares["shap"], _overlap(names), len(names))
+    stability = _overlap(names) if len(columns) > TOP else float("nan")  # else all are among the top
+    return Importance(columns, shares["gain"], shares["shap"], stability, len(names))
 
 
 def _overlap(tops: list[set[str]]) -> float:

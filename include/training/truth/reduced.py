@@ -32,7 +32,7 @@ FIELDS = (
     "abs_scaled_model", "abs_scaled_no_skill", "abs_scaled_persistence",
     "signs", "hits_model", "hits_no_skill",  # rows in which q changes; sign of the change foreseen
     "signs_raw", "hits_raw_model", "hits_raw_no_skill", "hits_raw_persistence",  # sign of q itself
-    "covered", "width_scaled",  # actual q in the interval; width of the interval in units of s
+    "bounded", "covered", "width_scaled",  # rows with an interval; actual q in it; its width in units of s
 )  # fmt: skip
 """What is summed. A forecast of 0 has no sign and counts as half a hit."""
 
@@ -88,8 +88,8 @@ class Importance(NamedTuple):
         columns: their names.
         gain: (targets, columns) share of the gain.
         shap: (targets, columns) share of the mean absolute contribution.
-        stability: mean pairwise overlap of the top 50 between folds, NaN with fewer than two folds.
-        folds: how many folds have importance.
+        stability: mean pairwise overlap of the top 50 between fits on other days, NaN with fewer than two.
+        folds: how many such fits there are: folds of the backtest, or of parts of train.
     """
 
     columns: tuple[str, ...]

@@ -196,5 +196,5 @@ def _csv(blocks: Sequence[Block]) -> bytes:
     lines = [tables.line(block) for block in blocks]
     writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: _jsonable(value) for name, value in line.items()} for line in lines)
     return stream.getvalue().encode()

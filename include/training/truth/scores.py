@@ -251,7 +251,7 @@ def _groups(looks: _Looks, group: int, windows: Sequence[tuple[int, int]]) -> li
     for name, fields in {
         "skill": ("sse_no_skill", "sse_no_skill", "sse_model"),
         "da_excess": ("hits_model", "signs", "hits_no_skill"),
-        "coverage": ("covered", "rows", None),
+        "coverage": ("covered", "bounded", None),
     }.items():
         part, whole, less = fields
         found = looks.ratio(group, part, whole, less)
@@ -309,7 +309,7 @@ def _group(
         mae=Beside(**mae),
         mae_scaled=Beside(**scaled),
         coverage=estimates["coverage"],
-        width_scaled=_per(total["width_scaled"], rows),
+        width_scaled=_per(total["width_scaled"], total["bounded"]),
     )
 
 
@@ -345,7 +345,7 @@ def _pairs(blocks: Sequence[Block], stars: Floats) -> list[PairScore]:
     out = []
     for (pair, model), looks in found.items():
         own = [blocks[look] for look in looks]
-        low, high = bootstrap.ends(stars[:, looks].mean(axis=1))
+        low, high = bootstrap.ends(stars[:, looks].mean(axis=1, keepdims=True))
         days = min(block.whole.days for block in own)
         value = float(np.mean([block.whole.skill.value for block in own]))
         verdicts = [block.verdict for block in own]
@@ -356,7 +356,7 @@ def _pairs(blocks: Sequence[Block], stars: Floats) -> list[PairScore]:
                 set=own[0].set,
                 days=days,
                 r2=_mean([block.whole.r2 for block in own]),
-                skill=_estimate(value, float(low), float(high), days),
+                skill=_estimate(value, float(low[0]), float(high[0]), days),
                 da=_mean([block.whole.da for block in own]),
                 mae_scaled=_mean([block.whole.mae_scaled for block in own]),
                 coverage=float(np.mean([block.whole.coverage.value for block in own])),

@@ -21,7 +21,7 @@ NONE = "\N{EN DASH}"  # for a number that is not defined
 MINUS = "\N{MINUS SIGN}"
 CLASSES = {SKILL: "good", NO_SKILL: "", SUSPICIOUS: "alarm", FEW_DAYS: "zero"}
 BEST = 10  # columns that a model card names
-NO_FOLDS = "not known, there are fewer than two folds"
+NO_FOLDS = "not known, there is only one fit, or not more than 50 columns"
 
 
 def line(block: Block) -> dict[str, Any]:
@@ -75,7 +75,8 @@ def card(job: Reduced, own: Sequence[Block]) -> dict[str, Any]:
         "rows": [_row(block) for block in own],
         "groups": _group_rows([block.groups for block in own]),
         "facts": [(str(name).replace("_", " "), _shown(value)) for name, value in job.card.items()],
-        "metrics": [(str(name).replace("_", " "), _shown(value)) for name, value in job.metrics.items()],
+        "metrics": [(str(name).replace("_", " "), _shown(value)) for name, value in job.metrics.items()
+                    if name not in job.card],
         "spans": [(name, _span(sums), sums.days.size) for name, sums in job.sets.items()],
         "best": ", ".join(f"{job.importance.columns[place]} ({shap[place]:.1%})" for place in best),
         "stability": NO_FOLDS if math.isnan(stability) else f"{stability:.0%}",
@@ -95,8 +96,8 @@ def _row(block: Block) -> dict[str, Any]:
         "persistence": _number(whole.r2.persistence, 3),
         "skill": _estimate(whole.skill),
         "p": f"{block.p:.2g}",
-        "p_by": f"{block.p_by:.2g}",
-        "p_bh": f"{block.p_bh:.2g}",
+        "p_by": NONE if block.verdict == FEW_DAYS else f"{block.p_by:.2g}",
+        "p_bh": NONE if block.verdict == FEW_DAYS else f"{block.p_bh:.2g}",
         "da": f"{_percent(whole.da.model)} / {_percent(whole.da.no_skill)}",
         "mae": _beside(whole.mae_scaled.model, whole.mae_scaled.no_skill, 3),
         "mae_raw": _beside(whole.mae.model, whole.mae.no_skill, 5),
@@ -165,7 +166,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(part)}" for name, part in value.items()) or NONE
     if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or NONE
+        parts = [_shown(part) for part in value]
+        return (" " if all(part.endswith(".") for part in parts) else "; ").join(parts) or NONE
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

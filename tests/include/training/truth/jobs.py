@@ -116,9 +116,10 @@ def files(
     test = frame[frame["set"] == "test"]["ts_utc"]
     card = {
         "dataset_id": "demo", "content_hash": "c" * 64, "columns_hash": "d" * 64, "code_hash": "e" * 64,
-        "boundaries": [str(test.min())], "intended_use": "research",
+        "sets": {"test": {"from": str(test.min())}}, "intended_use": "research",
     }  # fmt: skip
-    metrics = {"peak_memory_mib": 300, "best_rounds": {"15": 40}, "seconds": {"train": 3.0}}
+    metrics = {"peak_memory_mib": 300, "best_rounds": {"15": 40}, "seconds": {"train": 3.0},
+               "backtest": {"folds": 0, "why_none": "no fold fits into 20 days"}}  # fmt: skip
     return {
         "predictions.parquet": parquet(frame),
         "backtest.parquet": parquet(folds),

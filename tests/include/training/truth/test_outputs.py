@@ -39,6 +39,8 @@ def put(column: str, value: object, row: int = 5) -> Callable[[pd.DataFrame], pd
         (put("actual", np.inf), "1 values in actual that are no numbers"),
         (put("s", 0.0), "rows have a volatility s that is not above 1e-12"),
         (put("set", "train"), "rows of the set train"),
+        (put("low", np.nan), "one end of an interval without the other"),
+        (put("low", np.inf), "1 values in low that are no numbers"),
         (put("low", 1.0), "prediction outside its own interval"),
         (put("actual", 0.5), "actual value that is not the q of the row at their horizon"),
         (lambda frame: pd.concat([frame, frame.iloc[[7]]]), "1 rows are there twice"),

@@ -262,3 +262,27 @@ def test_jobs_that_do_not_belong_together_are_refused(
         report([reduced[0], reduce_job("usdjpy", "xgboost", files(one_window))], title="windows")
     with pytest.raises(QualityError, match="no day sums"):
         report([b"something else"], title="bytes")
+
+
+@pytest.mark.parametrize("weeks", [(4, 5), (4, 5, 6, 7)])
+def test_a_model_without_intervals_has_no_coverage(
+    markets: dict[str, Market], weeks: tuple[int, ...]
+) -> None:
+    frame = predictions(markets["eurusd"], WEEKS | {"test": weeks}).assign(low=np.nan, high=np.nan)
+    truth = report([reduce_job("eurusd", "xgboost", files(frame))], title="none")
+    for block in blocks(truth).values():
+        assert block["whole"]["coverage"] == {"value": None, "low": None, "high": None}
+        assert block["whole"]["skill"]["value"] is not None
+    assert "There is no backtest: no fold fits into 20 days." in truth.files[INDEX].decode()
+
+
+def test_groups_without_rows_have_no_scores(markets: dict[str, Market]) -> None:
+    frame = predictions(markets["eurusd"], WEEKS)
+    hour = frame["ts_utc"].dt.hour
+    truth = report([reduce_job("eurusd", "xgboost", files(frame[(hour >= 8) & (hour < 16)]))], title="day")
+    for block in blocks(truth).values():
+        rows = {group["name"]: group["rows"] for group in block["groups"]}
+        assert rows["tokyo"] == rows["new_york"] == rows["late"] == 0 < rows["london"]
+        empty = next(group for group in block["groups"] if group["name"] == "tokyo")
+        assert empty["skill"] == {"value": None, "low": None, "high": None}
+        assert empty["r2"]["model"] is None
