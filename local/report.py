@@ -101,6 +101,7 @@ def addresses(console: Console, stack: Stack) -> None:
         f"Reports   s3://{BUCKET}/{FOLDER}; the log of each task that writes one has its link\n"
         f"Database  source {stack.state.env}; psql $BQX_DATABASE_URL\n"
         f"Objects   s3://{BUCKET} at {address(stack.service_ports['s3'])}; that file also leads boto3 there\n"
+        f"AWS       {address(stack.service_ports['aws'])}  (a stand-in; SageMaker trains on this machine)\n"
         f"Airtable  {address(stack.service_ports['airtable'])}  (a stand-in; look at the plan there)\n"
         f"Stop      make stop{where}",
         markup=False,

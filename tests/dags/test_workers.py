@@ -87,7 +87,7 @@ def test_two_workers_find_each_others_reports(
     state = State(tmp_path / "state")
     state.create()
     port = int(store.client.meta.endpoint_url.rpartition(":")[2])
-    shared = settings(state, dict.fromkeys(("s3", "airtable"), port)) | {
+    shared = settings(state, dict.fromkeys(("s3", "aws", "airtable"), port)) | {
         "AIRFLOW_CONN_BQX_POSTGRES": database_url,
         "PYTHONPATH": str(ROOT),
     }

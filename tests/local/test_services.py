@@ -23,6 +23,7 @@ from local import services
 from local.airflow import HOST, ROOT
 from local.processes import Identity, send, wait_gone
 from local.stack import Stack
+from tests.sagemaker import BUCKET, connect, packed, request, wait_for
 
 NAMES = [service.name for service in services.SERVICES]
 CLIENT = """
@@ -124,6 +125,41 @@ def test_objects_and_ports_survive_a_restart_and_clean_takes_them(stack: Stack) 
     stack.state.create()
     stack.start()
     assert client(stack).list_buckets()["Buckets"] == []
+
+
+def test_a_training_job_runs_on_the_stack_and_ends_with_it(stack: Stack) -> None:
+    stack.start()
+    client(stack).create_bucket(Bucket=BUCKET)
+    aws = sagemaker(stack)
+    create_job(stack, aws, "short", "print('done')")
+    wait_for(lambda: aws.describe_training_job(TrainingJobName="short")["SecondaryStatus"] == "Completed")
+    create_job(stack, aws, "long", "import time; time.sleep(600)")
+    wait_for(lambda: aws.describe_training_job(TrainingJobName="long")["SecondaryStatus"] == "Training")
+    (job,) = psutil.Process(stack.processes["aws"].pid).children()
+    identity = Identity.of(job.pid)
+    stack.stop()
+    assert not identity.alive
+    stack.start()
+    again = sagemaker(stack)
+    assert again.describe_training_job(TrainingJobName="short")["TrainingJobStatus"] == "Completed"
+    again.stop_training_job(TrainingJobName="long")
+    wait_for(lambda: again.describe_training_job(TrainingJobName="long")["TrainingJobStatus"] == "Stopped")
+    for one in (aws, again):
+        one.close()
+
+
+def sagemaker(stack: Stack) -> Any:
+    """A client of SageMaker as the stack's exports lead to it."""
+    patient = {"mode": "standard", "total_max_attempts": 10}  # it throttles as the real one does
+    return connect("sagemaker", stack.exports()["AWS_ENDPOINT_URL"], retries=patient)
+
+
+def create_job(stack: Stack, aws: Any, name: str, script: str) -> None:
+    code = f"code/{name}.tar.gz"
+    client(stack).put_object(Bucket=BUCKET, Key=code, Body=packed({"train.py": script}))
+    algorithm = {"TrainingImage": services.TRAINING_IMAGE, "TrainingInputMode": "File"}
+    asked = request(name, code, AlgorithmSpecification=algorithm, RoleArn=services.TRAINING_ROLE)
+    aws.create_training_job(**asked)
 
 
 @pytest.mark.parametrize("shell", [name for name in ("sh", "bash") if shutil.which(name)])

@@ -17,6 +17,7 @@ from include.errors import PlanRefused, QualityError
 from include.features.catalogue import STORED
 from include.migration import steps
 from include.names import Month
+from include.objects import ObjectStore
 from include.plan import counts, verified
 from include.plan.counts import grid_rows_of, rows_of, stale_tables
 from include.plan.evidence import Proof, gather
@@ -26,7 +27,7 @@ from include.reports import Reports
 from include.storage.connection import connect
 from local.legacy import build_legacy
 from local.postgres import Postgres
-from tests.include.dataset.stores import empty_store
+from tests.include.dataset.stores import empty_store, export
 from tests.include.quality.samples import change, copy_of
 from tests.include.storage.samples import sample_bars, store
 from tests.reports import NOWHERE, in_folder
@@ -249,6 +250,34 @@ def test_a_migration_is_followed_to_its_end(database_url: str, tmp_path: Path, w
     with empty_store(tmp_path / "s3") as store:
         bucket = Reports(store._replace(prefix="reports"))
         follow_migration(database_url, in_folder(tmp_path / "reports") if where == "folder" else bucket)
+
+
+def test_models_of_the_newest_data_set_count(database_url: str, tmp_path: Path) -> None:
+    wanted = Evidence("trained")
+
+    def proof(bucket: ObjectStore | None) -> Proof:
+        return gather(database_url, [wanted], PAIRS, reports=NOWHERE, bucket=bucket)[wanted]
+
+    with empty_store(tmp_path) as store:
+        bucket = store._replace(prefix="")
+        assert proof(None) == proof(bucket)
+        assert (proof(bucket).done, proof(bucket).begun) == (False, False)
+        for name in ("older", "newer"):
+            export(store, name)
+        for model in ("rf", "xgb"):
+            bucket.put(f"training/older/bqx-{PAIRS[0]}-{model}-0a/result.json", b"{}")
+        bucket.put(f"training/newer/bqx-{PAIRS[0]}-rf-0b/result.json", b"{}")
+        assert not proof(bucket).begun
+        bucket.put(f"training/newer/bqx-{PAIRS[0]}-xgb-0b/output/model.tar.gz", b"it ended, and was not noted")
+        assert not proof(bucket).begun
+        bucket.put(f"training/newer/bqx-{PAIRS[0]}-xgb-0b/result.json", b"{}")
+        assert proof(bucket).begun
+        assert proof(bucket).text == f"Random Forest and XGBoost of 1 of {len(PAIRS)} pairs; data set newer"
+        assert proof(bucket).missing == PAIRS[1:]
+        for pair in PAIRS[1:]:
+            for model in ("rf", "xgb"):
+                bucket.put(f"training/newer/bqx-{pair}-{model}-0c/result.json", b"{}")
+        assert proof(bucket).done
 
 
 def follow_migration(database_url: str, reports: Reports) -> None:

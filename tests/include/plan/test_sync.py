@@ -474,7 +474,7 @@ def test_a_record_that_cannot_be_written_is_told_and_the_others_are_written(
 
 
 def test_the_dags_of_the_plan(plan: Plan) -> None:
-    assert sync.dags(plan) == ["bqx_migrate", "bqx_features"]
+    assert sync.dags(plan) == ["bqx_train", "bqx_migrate", "bqx_features"]
 
 
 def test_events_of_old_runs_are_forgotten(world: World, server: Server, db: psycopg.Connection) -> None:
