@@ -205,12 +205,8 @@ class _Look:
         """Both baselines of every pair have been trained on the newest data set."""
         models = trained_models(self.bucket) if self.bucket else Trained("", {})
         absent = [pair for pair in self.pairs if models.by_pair.get(pair, set()) < {*MODELS}]
-        about = (
-            f"Random Forest and XGBoost of data set {models.dataset_id}"
-            if models.dataset_id
-            else "no data set"
-        )
-        return self._of_pairs(absent, f"{_of(self.pairs, absent)}; {about}")
+        about = f"data set {models.dataset_id}" if models.dataset_id else "there is no data set yet"
+        return self._of_pairs(absent, f"Random Forest and XGBoost of {_of(self.pairs, absent)}; {about}")
 
     def _of_pairs(self, absent: Sequence[str], text: str) -> Proof:
         complete = not absent and bool(self.pairs)

@@ -268,7 +268,9 @@ def test_models_of_the_newest_data_set_count(database_url: str, tmp_path: Path) 
             bucket.put(f"training/older/bqx-{PAIRS[0]}-{model}-0a/result.json", b"{}")
         bucket.put(f"training/newer/bqx-{PAIRS[0]}-rf-0b/result.json", b"{}")
         assert not proof(bucket).begun
-        bucket.put(f"training/newer/bqx-{PAIRS[0]}-xgb-0b/output/model.tar.gz", b"it ended, and was not noted")
+        bucket.put(
+            f"training/newer/bqx-{PAIRS[0]}-xgb-0b/output/model.tar.gz", b"it ended, and was not noted"
+        )
         assert not proof(bucket).begun
         bucket.put(f"training/newer/bqx-{PAIRS[0]}-xgb-0b/result.json", b"{}")
         assert proof(bucket).begun
