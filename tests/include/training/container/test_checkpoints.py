@@ -54,3 +54,11 @@ def test_a_write_that_was_cut_off_leaves_the_old_one(tmp_path: Path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save("h15", PROGRESS._replace(blocks=3))
     assert checkpoints.load("h15") == PROGRESS
+
+
+def test_who_copies_a_checkpoint_while_it_is_replaced_gets_the_old_one(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path)
+    with (tmp_path / "h15.checkpoint").open("rb") as copied:
+        checkpoints.save("h15", PROGRESS._replace(booster=b"other trees", blocks=3))
+        assert copied.read().endswith(PROGRESS.booster)
+    assert [path.name for path in tmp_path.iterdir()] == ["h15.checkpoint"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
+from include.training.container import trees
 from include.training.container.checkpoints import Checkpoints
 from include.training.container.inference import scaled_prediction
+from include.training.container.settings import MODELS, Settings
 from include.training.container.trees import (
     Fitted,
     best_round,
@@ -131,6 +134,27 @@ class _OneBlock(Checkpoints):
     def save(self, name: str, progress: object) -> None:
         super().save(name, progress)  # type: ignore[arg-type]
         raise KeyboardInterrupt
+
+
+def test_every_block_draws_anew(pieces: Pieces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one seed for all blocks, each would draw the rows of the first."""
+    seeds = []
+
+    def watched(settings: Settings, seed: int) -> dict[str, object]:
+        seeds.append(seed)
+        return parameters(settings, seed)
+
+    monkeypatch.setattr(trees, "parameters", watched)
+    for horizon in pieces.settings.horizons[:2]:
+        fit(horizon.name, pieces.learning(), horizon, pieces.settings, no_checkpoints(tmp_path))
+    assert len(seeds) == len(set(seeds)) >= 4
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_but_the_offset_is_known_before_the_trees(model: str, pieces: Pieces, tmp_path: Path) -> None:
+    config = json.loads(fitted_with(pieces, tmp_path, model=model).load(1).save_config())
+    score = config["learner"]["learner_model_param"]["base_score"]
+    assert float(score.strip("[]")) == 0
 
 
 def test_with_few_stopping_rows_the_rounds_are_fixed(pieces: Pieces, tmp_path: Path) -> None:
