@@ -84,7 +84,7 @@ MWAA := --python-version 3.12 --python-platform x86_64-manylinux_2_34 \
   -c mwaa/mwaa_essential_constraints.txt -c mwaa/airflow_constraints.txt --no-annotate
 
 distclean: ## delete the virtual environment and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-container .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.runtime: requirements-local.txt | $(PY)
