@@ -77,13 +77,13 @@ def test_the_wait_for_spot_instances_has_an_end(tmp_path: Path) -> None:
         assert states(job)[-1] == "MaxWaitTimeExceeded"
 
 
-def test_runtime_adds_up_over_interruptions(aws: Aws) -> None:
-    aws.submit("job-1", SLEEP, **spot("job-1", 2, 600))
-    for count in (1, 2):
-        _wait_for_training(aws, "job-1", count)
-        aws.trouble.interrupt("job-1")
+def test_an_interrupted_job_still_ends_after_its_longest_runtime(aws: Aws) -> None:
+    aws.submit("job-1", SLEEP, **spot("job-1", 3, 600))
+    aws.wait("job-1", "Training")
+    aws.trouble.interrupt("job-1")
     job = aws.wait("job-1")
-    assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert "Interrupted" in states(job)
 
 
 def test_a_job_that_does_not_run_cannot_be_interrupted(aws: Aws) -> None:
