@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import signal
-import subprocess
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +19,16 @@ from local.aws import artefacts, channels, jobs
 from local.aws.channels import InputError
 from local.aws.container import HOST, Container
 from local.aws.jobs import COMPLETED, FAILED, IN_PROGRESS, INTERRUPTED, STOPPED, STOPPING, TRAINING, UPLOADING
-from local.aws.logs import LogBook, Output
+from local.aws.logs import LogBook
 from local.aws.settings import Settings
 from local.aws.storage import Place, Storage
 from local.aws.store import Document, Store
+from local.aws.work import Work
 from local.processes import Identity
 
 POLL = 0.05  # seconds between two looks at a process
 SYNC = 1.0  # seconds between two deliveries of log and checkpoints
-TAIL = 20  # lines of output that a failure without a failure file tells
+PATIENCE = 20.0  # seconds for which S3 may not answer
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,8 @@ class Run(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._job_name, self._tools = name, tools
         self.stop, self.closing = threading.Event(), threading.Event()
-        self._metrics: dict[str, tuple[float, float]] = {}
-        self._tail: deque[str] = deque(maxlen=TAIL)
+        self._roots = tools.settings.roots / name
+        self._work: Work | None = None
 
     def run(self) -> None:
         """Attempts, until one is not interrupted."""
@@ -87,18 +84,23 @@ class Run(threading.Thread):
         except _Closing:
             return
         except Exception as error:
+            if self.closing.is_set():  # S3 may have ended first
+                return
             traceback.print_exc()
             reason = f"InternalServerError: We encountered an internal error. Please try again. ({error!r})"
             self._end(FAILED, FAILED, reason)
+        shutil.rmtree(self._roots, ignore_errors=True)
 
     def _attempt(self) -> bool:
         """One instance for the job; True if it was taken away."""
         job = self._change(_begin)
         container = Container(self._root(job), job)
-        self._rescue(job)
+        self._patiently(lambda: self._rescue(job))
         try:
             with self._slot():
-                self._download(container, job)
+                self._check()
+                self._enter(jobs.DOWNLOADING)
+                self._patiently(lambda: self._download(container, job))
                 started = time.monotonic()
                 why, code = self._train(container, job)
                 if why == INTERRUPTED:
@@ -109,13 +111,24 @@ class Run(threading.Thread):
             self._end(FAILED, FAILED, str(error))
         except _Ended as ended:
             self._end(STOPPED, str(ended))
-        shutil.rmtree(container.root.parent, ignore_errors=True)
         return False
+
+    def _patiently(self, work: Callable[[], None]) -> None:
+        """Do what needs S3, which may be ending together with this server, or not answer for a while."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return work()
+            except BotoCoreError:
+                if self.closing.wait(0.2):
+                    raise _Closing from None
+                if time.monotonic() > deadline:
+                    raise
 
     def _root(self, job: Document, back: int = 0) -> Path:
         """Private root of this attempt, or of one before; another job of the same name has others."""
-        own = f"{self._job_name}@{job['CreationTime']:.6f}"
-        return self._tools.settings.roots / own / str(job["attempt"] - back)
+        self._roots = self._tools.settings.roots / f"{self._job_name}@{job['CreationTime']:.6f}"
+        return self._roots / str(job["attempt"] - back)
 
     def _rescue(self, job: Document) -> None:
         """Take what an attempt that ended with the server has left, then delete it."""
@@ -152,8 +165,6 @@ class Run(threading.Thread):
         return limit is not None and time.time() - job["CreationTime"] > limit
 
     def _download(self, container: Container, job: Document) -> None:
-        self._check()
-        self._enter(jobs.DOWNLOADING)
         storage = self._tools.storage
         shutil.rmtree(container.root, ignore_errors=True)
         container.prepare()
@@ -172,76 +183,38 @@ class Run(threading.Thread):
 
     def _train(self, container: Container, job: Document) -> tuple[str, int]:
         """Run the code; returns the secondary state it was ended for, or nothing, and its exit code."""
-        process, output = self._launch(container, job)
+        work = self._work = self._start(container, job)
         checkpoints = self._checkpoints(container, job)
         try:
-            why = self._watch(process, output, checkpoints, job)
+            self._change(lambda job: _training(job, work.pid))
+            why = self._watch(work, checkpoints, job)
         finally:
-            _signal(process, signal.SIGKILL)  # whatever it started, and itself if we are in trouble
-            process.wait()
-            output.finish()
+            code = work.finish()
         with suppress(BotoCoreError, ClientError, OSError):
             if checkpoints:
                 checkpoints.send()
-        return why, process.returncode
+        return why, code
 
-    def _launch(self, container: Container, job: Document) -> tuple[subprocess.Popen[bytes], Output]:
-        settings = self._tools.settings
-        python = settings.python(job["AlgorithmSpecification"]["TrainingImage"])
+    def _start(self, container: Container, job: Document) -> Work:
+        settings, algorithm = self._tools.settings, job["AlgorithmSpecification"]
+        python = settings.python(algorithm["TrainingImage"])
         if python is None:
             raise InputError("ClientError: the server was started again without the image of this job")
-        observe = self._observer(job)
-        process = subprocess.Popen(
-            [python, container.program, *container.arguments],
-            cwd=container.code,
-            env=container.environment(self._tools.endpoint, settings.s3, settings.key_id),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,  # signals reach what it starts; the session stays the server's, for `make stop`
+        epoch = max(int(time.time()), job.get("stream", 0) + 1)  # two attempts have two streams
+        self._change(lambda job: job.update(stream=epoch))
+        logs, region, stream = self._tools.logs, str(job["region"]), f"{self._job_name}/{HOST}-{epoch}"
+        return Work(
+            container,
+            python,
+            container.environment(self._tools.endpoint, settings.s3, settings.key_id),
+            algorithm.get("MetricDefinitions", ()),
+            lambda lines: logs.write(region, stream, lines),
         )
-        stream = f"{self._job_name}/{HOST}-{max(int(time.time()), job.get('stream', 0) + 1)}"
 
-        def started(job: Document) -> None:
-            job["stream"] = int(stream.rpartition("-")[2])
-            with suppress(ProcessLookupError):  # it may have ended already
-                job["process"] = Identity.of(process.pid)
-            if job["TrainingJobStatus"] == IN_PROGRESS:
-                jobs.enter(job, TRAINING)
-
-        assert process.stdout is not None
-        logs, region = self._tools.logs, str(job["region"])
-        output = Output(process.stdout, lambda lines: logs.write(region, stream, lines), observe)
-        try:
-            self._change(started)
-        except BaseException:
-            _signal(process, signal.SIGKILL)
-            raise
-        return process, output
-
-    def _observer(self, job: Document) -> Any:
-        definitions = job["AlgorithmSpecification"].get("MetricDefinitions", ())
-        patterns = [(one["Name"], re.compile(one["Regex"])) for one in definitions]
-
-        def observe(line: str) -> None:
-            self._tail.append(line)
-            for name, pattern in patterns:
-                if match := pattern.search(line):
-                    with suppress(ValueError, IndexError):
-                        self._metrics[name] = float(match[1]), time.time()
-
-        return observe
-
-    def _watch(
-        self,
-        process: subprocess.Popen[bytes],
-        output: Output,
-        checkpoints: artefacts.Checkpoints | None,
-        job: Document,
-    ) -> str:
+    def _watch(self, work: Work, checkpoints: artefacts.Checkpoints | None, job: Document) -> str:
         started = synced = time.monotonic()
         why, patience = "", 0.0
-        while process.poll() is None:
+        while work.is_running:
             now = time.monotonic()
             if self.closing.is_set():
                 raise _Closing
@@ -249,13 +222,13 @@ class Run(threading.Thread):
                 return INTERRUPTED
             if not why and (why := self._due(job, now - started)):
                 self._change(_stopping)
-                _signal(process, signal.SIGTERM)
+                work.signal(signal.SIGTERM)
                 patience = now + self._tools.settings.grace
             elif why and now > patience:
-                _signal(process, signal.SIGKILL)
+                work.signal(signal.SIGKILL)
             if now - synced > SYNC:
                 synced = now
-                output.flush()
+                work.flush()
                 with suppress(BotoCoreError, ClientError, OSError):  # the next time
                     if checkpoints:
                         checkpoints.send()
@@ -282,7 +255,7 @@ class Run(threading.Thread):
         job = self._tools.store.get(self._job_name)
         failed = code != 0 and not why
         try:
-            self._upload(container, job, model=not failed)
+            self._patiently(lambda: self._upload(container, job, model=not failed))
         except (BotoCoreError, ClientError) as error:
             self._end(FAILED, FAILED, f"ClientError: Artifact upload failed: {error}", started)
             return
@@ -307,9 +280,9 @@ class Run(threading.Thread):
     def _reason(self, container: Container, code: int) -> str:
         """As the toolkit tells it: the failure file, or the end of the output; its own exit code is 1."""
         command = " ".join(["python3", container.program, *container.arguments])
+        said = "\n".join(self._work.tail)[-600:] if self._work else ""
         told = container.failure or (
-            f'ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "{chr(10).join(self._tail)[-600:]}"\n'
-            f'Command "{command}"'
+            f'ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "{said}"\nCommand "{command}"'
         )
         return f"AlgorithmError: {told[: jobs.LONGEST_REASON - 40]}, exit code: 1"
 
@@ -322,10 +295,10 @@ class Run(threading.Thread):
         def end(job: Document) -> None:
             if started is not None:
                 _spend(job, started)
-            if self._metrics:
+            if self._work and self._work.values:
                 job["FinalMetricDataList"] = [
                     {"MetricName": name, "Value": value, "Timestamp": moment}
-                    for name, (value, moment) in self._metrics.items()
+                    for name, (value, moment) in self._work.values.items()
                 ]
             if job["TrainingJobStatus"] == STOPPING and status != STOPPED:
                 jobs.end(job, STOPPED, STOPPED)  # asked for in the last moment
@@ -350,6 +323,13 @@ def _begin(job: Document) -> None:
         jobs.enter(job, jobs.RESTARTING)
 
 
+def _training(job: Document, pid: int) -> None:
+    with suppress(ProcessLookupError):  # it may have ended already
+        job["process"] = Identity.of(pid)
+    if job["TrainingJobStatus"] == IN_PROGRESS:
+        jobs.enter(job, TRAINING)
+
+
 def _stopping(job: Document) -> None:
     if job["TrainingJobStatus"] == IN_PROGRESS:
         job["TrainingJobStatus"] = STOPPING
@@ -363,9 +343,3 @@ def _interrupt(job: Document, started: float) -> None:
 
 def _spend(job: Document, started: float) -> None:
     job["trained"] += time.monotonic() - started
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signal a job's process and whatever it started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)

@@ -12,6 +12,7 @@ import pytest
 from local.processes import Identity, wait_gone
 from tests.local.aws.test_run import STUBBORN, output, states
 from tests.local.aws.test_spot import STEPS
+from tests.s3 import process as s3_process
 from tests.s3 import served as s3_served
 from tests.sagemaker import process, spot, wait_for
 
@@ -71,6 +72,32 @@ def test_a_job_that_was_being_stopped_is_stopped_after_the_start(tmp_path: Path)
             job = aws.wait("job-1", "Stopped")
             assert states(job) == ["Starting", "Downloading", "Training", "Stopping", "Stopped"]
             assert "pids.txt" in aws.files(f"{output('job-1')}/model.tar.gz")
+
+
+def test_s3_that_ends_first_fails_no_job(tmp_path: Path) -> None:
+    """`make stop` ends both stand-ins at once: a job that has to upload then is run again."""
+    (tmp_path / "room").mkdir()
+    script = """
+import os, pathlib, sys, time
+pathlib.Path(os.environ["SM_MODEL_DIR"], "model").touch()
+pathlib.Path(sys.argv[2], "ready").touch()
+while not pathlib.Path(sys.argv[2], "go").exists():
+    time.sleep(0.01)
+"""
+    with s3_process(tmp_path / "s3") as (store, client):
+        port = int(client.meta.endpoint_url.rpartition(":")[2])
+        with process(tmp_path / "aws", port) as (server, aws):
+            aws.submit("job-1", script, parameters={"room": str(tmp_path / "room")})
+            wait_for((tmp_path / "room" / "ready").exists)
+            store.terminate()
+            store.wait(20)
+            (tmp_path / "room" / "go").touch()
+            assert aws.wait("job-1", "Uploading")["TrainingJobStatus"] == "InProgress"
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+    with s3_served(tmp_path / "s3") as again, process(tmp_path / "aws", again.server_port) as (_, aws):
+        aws.wait("job-1", "Completed")
+        assert list(aws.files(f"{output('job-1')}/model.tar.gz")) == ["model"]
 
 
 def _started_by(pid: int) -> list[Identity]:
