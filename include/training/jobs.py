@@ -14,11 +14,11 @@ from include.errors import MissingInput, NothingToDo
 from include.objects import ObjectStore
 from include.training import archive
 from include.training.requests import (
-    FOLDER,
     INPUT,
     MODELS,
     Account,
     Job,
+    folder_of,
     input_document,
     job_of,
     key_of,
@@ -48,8 +48,8 @@ def plan(
             was made ``by`` another DAG.
 
     Returns:
-        ``dataset_id``; ``jobs``, all that belong to the run, by pair, model, name and request_hash;
-        ``requests``, those of the jobs that have no result yet; ``summary``, a sentence.
+        ``dataset_id`` and ``content_hash``; ``jobs``, all that belong to the run, by pair, model, name and
+        request_hash; ``requests``, those of the jobs that have no result yet; ``summary``, a sentence.
 
     Raises:
         MissingInput: there is no such data set.
@@ -64,7 +64,7 @@ def plan(
     params = {**params, "code": f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"}
     pairs = params["pairs"] or sorted({part.pair for part in manifest.files})
     jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in params["models"]]
-    missing = [job for job in jobs if result_of(bucket, manifest.dataset_id, job.name) is None]
+    missing = [job for job in jobs if result_of(bucket, manifest.content_hash, job.name) is None]
     if not params["dry_run"] and missing:
         bucket.put(params["code"], code)
         for job in missing:
@@ -73,6 +73,7 @@ def plan(
     log.info(summary)
     return {
         "dataset_id": manifest.dataset_id,
+        "content_hash": manifest.content_hash,
         "jobs": [_named(job) for job in jobs],
         "requests": [request_of(job, params, account) for job in missing],
         "summary": summary,
@@ -104,21 +105,21 @@ def record(bucket: ObjectStore, request: Mapping[str, Any], description: Mapping
         What is noted: name of the attempt, keys of archive and output, seconds that ran and were billed.
     """
     base, attempt = str(request["TrainingJobName"]), str(description["TrainingJobName"])
-    dataset_id = str(request["HyperParameters"]["dataset_id"])
+    content_hash = str(request["HyperParameters"]["content_hash"])
     result = {
         "job": attempt,
-        "model": key_of(dataset_id, attempt, "output/model.tar.gz"),
-        "output": key_of(dataset_id, attempt, "output/output.tar.gz"),
+        "model": key_of(content_hash, attempt, "output/model.tar.gz"),
+        "output": key_of(content_hash, attempt, "output/output.tar.gz"),
         "seconds": description.get("TrainingTimeInSeconds"),
         "billable_seconds": description.get("BillableTimeInSeconds"),
     }
-    bucket.put(key_of(dataset_id, base, RESULT), json.dumps(result, indent=1).encode())
+    bucket.put(key_of(content_hash, base, RESULT), json.dumps(result, indent=1).encode())
     return result
 
 
-def result_of(bucket: ObjectStore, dataset_id: str, base: str) -> dict[str, Any] | None:
+def result_of(bucket: ObjectStore, content_hash: str, base: str) -> dict[str, Any] | None:
     """What `record` noted of a job; None if it has not completed."""
-    body = bucket.get(key_of(dataset_id, base, RESULT))
+    body = bucket.get(key_of(content_hash, base, RESULT))
     return None if body is None else dict(json.loads(body))
 
 
@@ -135,12 +136,16 @@ class Trained(NamedTuple):
 
 
 def trained_models(bucket: ObjectStore) -> Trained:
-    """Which models of the newest data set have been trained, from one listing of the bucket."""
-    dataset_id = next(iter(newest(bucket._replace(prefix="datasets"))), "")
+    """Which models of the newest data set have been trained, from two listings of the bucket."""
+    datasets = bucket._replace(prefix="datasets")
+    dataset_id = next(iter(newest(datasets)), "")
+    if not dataset_id:
+        return Trained("", {})
+    folder = folder_of(open_manifest(datasets, dataset_id).content_hash)
     by_pair: dict[str, set[str]] = {}
     named = {short: model for model, short in MODELS.items()}
-    for found in bucket.list(f"{FOLDER}/{dataset_id}/") if dataset_id else ():
-        job, _, name = found.key.removeprefix(f"{FOLDER}/{dataset_id}/").partition("/")
+    for found in bucket.list(folder):
+        job, _, name = found.key.removeprefix(folder).partition("/")
         if name == RESULT:
             _, pair, short, _ = job.split("-")
             by_pair.setdefault(pair, set()).add(named[short])

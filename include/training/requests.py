@@ -18,8 +18,9 @@ from include.errors import BadParameter, MissingInput
 from include.training.archive import ENTRY
 
 MODELS = {"random_forest": "rf", "xgboost": "xgb"}  # and how the names of jobs say it
-FOLDER = "training"  # in the bucket: a folder per data set, in it a folder per job
+FOLDER = "training"  # in the bucket: a folder per content of a data set, in it a folder per job
 CHANNEL = "dataset"
+DIGITS = 16  # of a hash that is part of a name
 INPUT = "input.json"  # in the folder of a job: the objects it reads
 # The param that says how large a model gets, and what the code of the job calls it.
 SIZES = {"random_forest": ("forest_trees", "trees"), "xgboost": ("rounds", "rounds")}
@@ -71,7 +72,7 @@ class Job(NamedTuple):
     @property
     def name(self) -> str:
         """Name of its first attempt."""
-        return f"bqx-{self.pair}-{MODELS[self.model]}-{self.request_hash[:16]}"
+        return f"bqx-{self.pair}-{MODELS[self.model]}-{self.request_hash[:DIGITS]}"
 
     @property
     def dataset_id(self) -> str:
@@ -80,7 +81,7 @@ class Job(NamedTuple):
 
     def key(self, name: str) -> str:
         """Key of something in its folder."""
-        return key_of(self.dataset_id, self.name, name)
+        return key_of(self.hyperparameters["content_hash"], self.name, name)
 
 
 def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any], account: Account) -> Job:
@@ -107,7 +108,7 @@ def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any],
         "files": [(part.name, part.sha256) for part in parts],
         "columns": manifest.columns_selected,
         "scalers": manifest.documents["scalers"].sha256,
-        "hyperparameters": settings,
+        "hyperparameters": {name: value for name, value in settings.items() if name != "dataset_id"},
         "image": account.image,
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
@@ -120,6 +121,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
     limits = {"MaxRuntimeInSeconds": 60 * params["max_runtime_minutes"]}
     if params["spot"]:
         limits["MaxWaitTimeInSeconds"] = limits["MaxRuntimeInSeconds"] + 60 * params["max_wait_minutes"]
+    content_hash = job.hyperparameters["content_hash"]
     source = {
         "S3DataType": "ManifestFile",
         "S3Uri": f"s3://{account.bucket}/{job.key(INPUT)}",
@@ -135,7 +137,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
         },
         "HyperParameters": job.hyperparameters,
         "InputDataConfig": [{"ChannelName": CHANNEL, "DataSource": {"S3DataSource": source}}],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/{FOLDER}/{job.dataset_id}/"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/{folder_of(content_hash)}"},
         # All attempts of a job share what was learned so far.
         "CheckpointConfig": {
             "S3Uri": f"s3://{account.bucket}/{job.key('checkpoints/')}",
@@ -189,9 +191,14 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def key_of(dataset_id: str, job: str, name: str) -> str:
+def folder_of(content_hash: str) -> str:
+    """Folder of the jobs that learn from the same rows, whatever their data set is called."""
+    return f"{FOLDER}/{content_hash[:DIGITS]}/"
+
+
+def key_of(content_hash: str, job: str, name: str) -> str:
     """Key of something that belongs to a job; its output is written there by SageMaker."""
-    return f"{FOLDER}/{dataset_id}/{job}/{name}"
+    return f"{folder_of(content_hash)}{job}/{name}"
 
 
 def checked_account(bucket: str, image: str, role: str, region: str) -> Account:

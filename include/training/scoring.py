@@ -44,7 +44,8 @@ def report(
     """
     dataset_id = planned["dataset_id"]
     results = {
-        (job["pair"], job["model"]): result_of(bucket, dataset_id, job["name"]) for job in planned["jobs"]
+        (job["pair"], job["model"]): result_of(bucket, planned["content_hash"], job["name"])
+        for job in planned["jobs"]
     }
     missing = [f"{pair} {model}" for (pair, model), result in results.items() if result is None]
     if len(missing) == len(results):

@@ -13,6 +13,7 @@ from include.build import chunks
 from include.build.chunks import read_chunk
 from include.build.code import code_version
 from include.build.months import build
+from include.dataset.export import open_manifest
 from include.errors import PlanRefused, QualityError
 from include.features.catalogue import STORED
 from include.migration import steps
@@ -262,23 +263,23 @@ def test_models_of_the_newest_data_set_count(database_url: str, tmp_path: Path) 
         bucket = store._replace(prefix="")
         assert proof(None) == proof(bucket)
         assert (proof(bucket).done, proof(bucket).begun) == (False, False)
-        for name in ("older", "newer"):
-            export(store, name)
+        export(store, "newer")
+        content = open_manifest(store, "newer").content_hash[:16]
         for model in ("rf", "xgb"):
-            bucket.put(f"training/older/bqx-{PAIRS[0]}-{model}-0a/result.json", b"{}")
-        bucket.put(f"training/newer/bqx-{PAIRS[0]}-rf-0b/result.json", b"{}")
+            bucket.put(f"training/0123456789abcdef/bqx-{PAIRS[0]}-{model}-0a/result.json", b"{}")
+        bucket.put(f"training/{content}/bqx-{PAIRS[0]}-rf-0b/result.json", b"{}")
         assert not proof(bucket).begun
         bucket.put(
-            f"training/newer/bqx-{PAIRS[0]}-xgb-0b/output/model.tar.gz", b"it ended, and was not noted"
+            f"training/{content}/bqx-{PAIRS[0]}-xgb-0b/output/model.tar.gz", b"it ended, and was not noted"
         )
         assert not proof(bucket).begun
-        bucket.put(f"training/newer/bqx-{PAIRS[0]}-xgb-0b/result.json", b"{}")
+        bucket.put(f"training/{content}/bqx-{PAIRS[0]}-xgb-0b/result.json", b"{}")
         assert proof(bucket).begun
         assert proof(bucket).text == f"Random Forest and XGBoost of 1 of {len(PAIRS)} pairs; data set newer"
         assert proof(bucket).missing == PAIRS[1:]
         for pair in PAIRS[1:]:
             for model in ("rf", "xgb"):
-                bucket.put(f"training/newer/bqx-{pair}-{model}-0c/result.json", b"{}")
+                bucket.put(f"training/{content}/bqx-{pair}-{model}-0c/result.json", b"{}")
         assert proof(bucket).done
 
 

@@ -85,6 +85,11 @@ def test_names_tell_pair_and_model(manifest: Manifest) -> None:
     assert name_of(manifest, "gbpusd", "random_forest").startswith("bqx-gbpusd-rf-")
 
 
+def test_the_same_rows_under_another_name_are_the_same_job(manifest: Manifest, tmp_path: Path) -> None:
+    make_dataset(tmp_path, days=9, dataset_id="again")
+    assert name_of(open_manifest(FolderBucket(tmp_path), "again")) == name_of(manifest)  # type: ignore[arg-type]
+
+
 def test_other_rows_are_another_job(manifest: Manifest, tmp_path: Path) -> None:
     make_dataset(tmp_path, days=9, dataset_id="tiny", seed=6)
     assert name_of(open_manifest(FolderBucket(tmp_path), "tiny")) != name_of(manifest)  # type: ignore[arg-type]

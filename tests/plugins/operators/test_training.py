@@ -84,7 +84,7 @@ def test_a_job_runs_and_what_it_left_is_noted(aws: Embedded) -> None:
     noted = finish(request, start(request))
     assert noted["job"] == BASE
     assert aws.bucket.get(noted["model"])
-    assert json.loads(aws.bucket.get(f"training/tiny/{BASE}/result.json") or b"") == noted
+    assert json.loads(aws.bucket.get(f"training/{'c' * 16}/{BASE}/result.json") or b"") == noted
     assert (aws.calls("CreateTrainingJob"), aws.calls("StopTrainingJob")) == (1, 0)
 
 
@@ -154,8 +154,11 @@ def test_a_stopped_job_is_followed_by_another_attempt(aws: Embedded, monkeypatch
     assert trigger.job_name == f"{BASE}-a2"
     aws.gate.touch()
     noted = finish(request, trigger)
-    assert (noted["job"], noted["model"]) == (f"{BASE}-a2", f"training/tiny/{BASE}-a2/output/model.tar.gz")
-    assert aws.bucket.get(f"training/tiny/{BASE}/result.json"), (
+    assert (noted["job"], noted["model"]) == (
+        f"{BASE}-a2",
+        f"training/{'c' * 16}/{BASE}-a2/output/model.tar.gz",
+    )
+    assert aws.bucket.get(f"training/{'c' * 16}/{BASE}/result.json"), (
         "it is noted under the name that is looked for"
     )
 
