@@ -66,9 +66,9 @@ def test_a_martingale_has_no_skill_and_is_trained_once(aws: Aws, bucket: ObjectS
     train(aws, bucket, planned)
     told = scoring.report(bucket, in_folder(tmp_path), planned, "run 1")
     page = Path(told["report"])
-    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert page.read_text().startswith("<!doctype html>")
     scores = json.loads((page.parent / "scores.json").read_text())
-    verdicts = [block["verdict"] for block in scores["blocks"] if block["set"] == "test"]
+    verdicts = [block["verdict"] for block in scores["sets"]["test"]["blocks"]]
     assert len(verdicts) == 20
     assert set(verdicts) == {"no skill"}
 
