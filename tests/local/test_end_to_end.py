@@ -204,7 +204,7 @@ def test_every_report_opens_from_its_link_with_nothing_but_the_bucket(stack: Sta
     assert len(returned) > 10
     for link in returned | logged:
         with urllib.request.urlopen(link, timeout=10) as answer:
-            assert (answer.status, len(answer.read()) > 100) == (200, True), link
+            assert (answer.status, len(answer.read()) > 20) == (200, True), link  # a table may have no rows
     assert {link for link in returned if link.endswith(".html")} <= logged
 
 
