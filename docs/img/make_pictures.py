@@ -10,18 +10,22 @@ of them on purpose and heals it. The stack must hold bars of the pairs named bel
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+import boto3
 import httpx
 import psycopg
+from botocore.config import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from include.objects import Found, ObjectStore
+from include.reports import FOLDER as IN_BUCKET
 from local.api import Airflow
 from local.approval import APPROVE, PAUSE, WAITING
 from tests.airtable import served
@@ -34,7 +38,6 @@ RUNNING = ["audusd", "eurusd", "gbpusd", "nzdusd", "usdcad", "usdchf", "usdjpy"]
 BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE TEXT"
 MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE FLOAT8 USING rsi_14::FLOAT8"
 MIGRATE = "bqx_migrate"
-REPORTS = Path(os.environ["AIRFLOW_HOME"]).parent / "reports"
 
 
 class Api:
@@ -134,25 +137,29 @@ def _asking(airflow: Airflow, run_id: str) -> dict | None:
 
 def report(ui: AirflowUI, picture: str) -> None:
     """Picture of the newest report of a quality gate."""
-    ui.page.goto(newest(REPORTS.glob("*/s2_1_base_eurusd.html")).as_uri())
+    store = reports()
+    ui.page.goto(store.link(newest(store, "quality/*/s2_1_base_eurusd.html").key))
     ui.page.locator("summary").nth(1).click()  # one family with its columns
     ui.page.wait_for_timeout(500)
     ui.picture(FOLDER / picture)
 
 
-def training_set(ui: AirflowUI) -> None:
-    """The top of the newest report of a training set, and its figures."""
-    folder = newest(REPORTS.glob("datasets/*/index.html")).parent
-    ui.page.goto((folder / "index.html").as_uri())
+def page_and_figures(ui: AirflowUI, kind: str, name: str) -> None:
+    """The top of the newest report of a kind, and its figures, under a name."""
+    store = reports()
+    index = newest(store, f"{kind}/*/index.html").key
+    ui.page.goto(store.link(index))
     ui.page.wait_for_timeout(500)
-    ui.picture(FOLDER / "dataset_report.png")
-    for figure in folder.glob("[1-9]_*.png"):
-        shutil.copyfile(figure, FOLDER / f"dataset_{figure.name[2:]}")
+    ui.picture(FOLDER / f"{name}_report.png")
+    for found in store.list(index.removesuffix("index.html")):
+        if fnmatchcase(file := found.key.rpartition("/")[2], "[1-9]_*.png"):
+            (FOLDER / f"{name}_{file[2:]}").write_bytes(store.get(found.key) or b"")
 
 
 def plan(ui: AirflowUI) -> None:
     """The report of the Airtable plan, and its stages before and after."""
-    ui.page.goto(newest(REPORTS.glob("plan/*/plan.html")).as_uri())
+    store = reports()
+    ui.page.goto(store.link(newest(store, "plan/*/plan.html").key))
     ui.page.wait_for_timeout(500)
     ui.picture(FOLDER / "plan_report.png")
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as old:
@@ -168,9 +175,19 @@ def stages(ui: AirflowUI, address: str, picture: str) -> None:
     ui.picture(FOLDER / picture)
 
 
-def newest(pages: Iterable[Path]) -> Path:
-    """The page that was written last."""
-    return max(pages, key=lambda path: path.stat().st_mtime)
+def reports() -> ObjectStore:
+    """The reports in the bucket of the stack."""
+    client = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+    return ObjectStore(client, os.environ["BQX_S3_BUCKET"], IN_BUCKET)
+
+
+def newest(store: ObjectStore, pattern: str) -> Found:
+    """The report of a name that was written last."""
+    pattern = store.key(pattern)
+    return max(
+        (found for found in store.list(f"{store.prefix}/") if fnmatchcase(found.key, pattern)),
+        key=lambda found: found.modified,
+    )
 
 
 def main() -> None:
@@ -180,7 +197,8 @@ def main() -> None:
     with browser_page() as page, psycopg.connect(database, autocommit=True) as connection:
         ui = AirflowUI(page, url)
         report(ui, "quality_report.png")
-        training_set(ui)
+        page_and_figures(ui, "datasets", "dataset")
+        page_and_figures(ui, "training", "training")
         plan(ui)
         with Airflow(int(url.rpartition(":")[2])) as airflow:
             migrate(airflow, ui, "revert")

@@ -28,6 +28,7 @@ from include.objects import ObjectStore
 from local.airflow import ROOT
 from local.api import Airflow
 from local.approval import PAUSE
+from local.aws.trouble import Trouble
 from local.processes import Identity, send, session_members, tail, wait_gone
 from local.stack import Stack
 from local.state import State
@@ -189,6 +190,34 @@ def test_a_second_run_from_the_bucket_reuses_stack_and_data(stack: Stack, bars: 
     assert len(first) == 1
     assert content(done.stdout) == first, "the same bars give the same training set, under another id"
     assert "Project plan in Airtable: up to date" in done.stdout
+    assert "All 4 models of data set" in done.stdout, "the same rows train nothing anew"
+    assert len(created(stack)) == 4
+
+
+def created(stack: Stack) -> list[str]:
+    """Names of the training jobs that were started, once for each start."""
+    told = Trouble(stack.state.root / "aws").requests("CreateTrainingJob")
+    return [each["name"] for each in told if each["status"] == 200]
+
+
+def test_jobs_outlive_the_triggerer_and_are_started_once(stack: Stack) -> None:
+    before = created(stack)
+    sizes = {"threads": 1, "forest_trees": 10, "rounds": 10, "poll_seconds": 1, "backtest_pairs": None}
+    with stack.api() as airflow:
+        run = airflow.trigger("bqx_train", {"seed": 8, "models": ["xgboost"]} | sizes)
+        while len(created(stack)) == len(before):
+            time.sleep(0.1)
+        send(stack.processes["triggerer"], signal.SIGKILL)
+    stack.start()  # a stack that is half up is started anew, the embedded AWS too: its jobs go on
+    with stack.api() as airflow:
+        deadline = time.monotonic() + 300
+        while (state := airflow.run("bqx_train", run)["state"]) not in ("success", "failed"):
+            assert time.monotonic() < deadline, airflow.tasks("bqx_train", run)
+            time.sleep(1.0)
+        assert state == "success"
+    started = created(stack)[len(before) :]
+    assert len(started) == len(set(started)) == len(PAIRS)
+    assert Trouble(stack.state.root / "aws").requests("StopTrainingJob") == []
 
 
 def test_every_report_opens_from_its_link_with_nothing_but_the_bucket(stack: Stack) -> None:
