@@ -106,9 +106,8 @@ def embedded(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> 
     state.create()
     with s3.served(folder / "objects") as objects:
         place = f"http://127.0.0.1:{objects.server_port}"
-        options = Settings(
-            folder / "aws", place, images=((IMAGE, sys.executable),), grace=1.0, rate=1000, **settings
-        )
+        images = tuple((image, sys.executable) for image in (IMAGE, services.TRAINING_IMAGE))
+        options = Settings(folder / "aws", place, images=images, grace=1.0, rate=1000, **settings)
         options.folder.mkdir()
         with Server(options) as server:
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -65,7 +65,7 @@ def report(
             "task train says why; clear those that failed. The others are in the leaderboard, "
             f"{links[INDEX]}."
         )
-    return {"report": links[INDEX], "summary": f"{planned['summary']}\n{found.summary}"}
+    return {"report": links[INDEX], "summary": f"{found.summary}\n  report {links[INDEX]}"}
 
 
 def _reduced(
