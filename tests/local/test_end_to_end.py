@@ -207,7 +207,9 @@ def test_jobs_outlive_the_triggerer_and_are_started_once(stack: Stack) -> None:
         run = airflow.trigger("bqx_train", {"seed": 8, "models": ["xgboost"]} | sizes)
         while len(created(stack)) == len(before):
             time.sleep(0.1)
-        send(stack.processes["triggerer"], signal.SIGKILL)
+        triggerer = stack.processes["triggerer"]
+        send(triggerer, signal.SIGKILL)
+        assert wait_gone([triggerer], 10) == []
     stack.start()  # a stack that is half up is started anew, the embedded AWS too: its jobs go on
     with stack.api() as airflow:
         deadline = time.monotonic() + 300
