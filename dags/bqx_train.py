@@ -70,7 +70,7 @@ def report(planned: dict[str, Any]) -> dict[str, Any]:
     doc_md=__doc__,
     schedule=Asset(settings.DATASETS_ASSET),
     tags=["bqx", "phase-3", "training"],
-    **dag_arguments(PARAMS),
+    **dag_arguments(PARAMS, events=True),
 )
 def bqx_train() -> None:
     """Plan, train, report."""

@@ -30,7 +30,8 @@ CORE = (
     "tests/include/dataset/test_split.py",
     "tests/include/dataset/test_export.py",
     "tests/include/quality/test_suites.py",
-    "tests/plugins",
+    "tests/plugins/test_notifier.py",
+    "tests/plugins/test_wiring.py",
     "tests/dags/test_dags.py",
 )
 IMPORT_ALL = """

@@ -44,9 +44,7 @@ def test_s3_goes_to_its_stand_in_and_the_rest_to_the_front(aws: Aws) -> None:
 
 
 @pytest.mark.usefixtures("connection")
-def test_the_hook_of_sagemaker_creates_follows_and_lists(
-    aws: Aws, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_hook_of_sagemaker_creates_follows_and_lists(aws: Aws) -> None:
     from airflow.providers.amazon.aws.hooks.sagemaker import LogState, SageMakerHook
 
     hook = SageMakerHook()  # type: ignore[no-untyped-call]
@@ -61,9 +59,12 @@ def test_the_hook_of_sagemaker_creates_follows_and_lists(
         "job-1", {}, [], 1, LogState.JOB_COMPLETE, hook.describe_training_job("job-1"), 0
     )
     assert (state, described["TrainingJobStatus"]) == (LogState.COMPLETE, "Completed")
-    told = caplog.text + capsys.readouterr().out
-    assert "a line" in told
-    assert "another" in told
+    group = "/aws/sagemaker/TrainingJobs"
+    (stream,) = hook.logs_hook.conn.describe_log_streams(logGroupName=group, logStreamNamePrefix="job-1/")[
+        "logStreams"
+    ]
+    events = hook.logs_hook.get_log_events(group, stream["logStreamName"])
+    assert [event["message"] for event in events] == ["a line", "another"]
 
 
 @pytest.mark.usefixtures("connection")
