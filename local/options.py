@@ -54,8 +54,8 @@ _SMALL = {
     "fold_train_days": 8,
     "fold_test_days": 4,
     "fold_step_days": 3,
-    "forest_trees": 20,
-    "rounds": 40,
+    "forest_trees": 10,
+    "rounds": 15,
     "threads": 1,
     "poll_seconds": 5,
 }

@@ -77,7 +77,7 @@ def test_sizes_are_told() -> None:
     assert (
         Options.of({"pairs": "eurusd"}).sizes
         == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers, samples of 1,500 rows, 30 trees; "
-        "models of 20 trees and 40 rounds, every 15th row"
+        "models of 10 trees and 15 rounds, every 15th row"
     )
     assert "samples of 5,000 rows, 100 trees" in Options.of({"profile": "full"}).sizes
     assert Options.of({"profile": "full"}).sizes.endswith(
