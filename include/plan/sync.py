@@ -28,6 +28,7 @@ from include.storage.connection import connect
 
 TABLES = ("Phases", "Stages", "Tasks")
 STATUS = "Status"
+JUDGED = ("Tasks", "Stages")  # tables whose status follows from evidence; of phases only a text does
 TEXT_FIELD = {"Phases": "Description", "Stages": "Notes", "Tasks": "Description"}
 _NAMED = 10  # records that a summary names
 
@@ -174,7 +175,7 @@ def summary(drained: int, updated: Sequence[Change], left_alone: Sequence[str]) 
 def tally(standings: Sequence[status.Standing]) -> list[str]:
     """How many tasks and stages stand where, one line per table."""
     lines = []
-    for table in TABLES[::-1]:
+    for table in JUDGED:
         counts = Counter(standing.status for standing in standings if standing.table == table)
         numbers = ", ".join(
             f"{counts[name]} {words}"

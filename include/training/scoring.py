@@ -52,7 +52,11 @@ def report(
         raise TrainingFailed(
             f"None of the {len(results)} jobs of this run has completed. The log of each task train says why."
         )
-    found = truth.report(_reduced(bucket, results), title=dataset_id, matrix=_matrix(bucket, dataset_id))
+    found = truth.report(
+        _reduced(bucket, results),
+        title=f"Models of data set {dataset_id}",
+        matrix=_matrix(bucket, dataset_id),
+    )
     links = reports.write(KIND, run_label, found.files)
     log.info("%s Leaderboard: %s", found.summary, links[INDEX])
     if found.alarm:
