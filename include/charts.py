@@ -6,10 +6,11 @@ objects are used, never its global state: figures may be drawn in threads and wi
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from matplotlib import dates
 from matplotlib.axes import Axes
@@ -19,8 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 __all__ = [
     "ALARM", "COLOURS", "HATCHED", "INK", "LIKENESS", "LINE", "OF_BUCKET", "OF_SET", "PALE", "SKY", "SOFT",
-    "WORDS", "blank", "corner", "dated", "days", "dress", "head", "key", "lattice", "legend", "panel",
-    "percent", "png", "span", "tidy", "unit",
+    "WORDS", "Drawn", "blank", "corner", "dated", "days", "dress", "head", "key", "lattice", "legend",
+    "panel", "percent", "png", "span", "tidy", "unit",
 ]  # fmt: skip
 
 DAY = 1440  # minutes
@@ -49,6 +50,27 @@ class Interval(Protocol):
 
     @property
     def end(self) -> int: ...
+
+
+class Drawn(NamedTuple):
+    """A figure of a page.
+
+    Attributes:
+        name: of the place on the page, and with its number of the file.
+        title: heading.
+        words: what to look for.
+        picture: PNG.
+    """
+
+    name: str
+    title: str
+    words: str
+    picture: bytes
+
+    @property
+    def uri(self) -> str:
+        """The picture as a part of the page."""
+        return f"data:image/png;base64,{base64.b64encode(self.picture).decode()}"
 
 
 def png(figure: Figure, sharp: int = SHARP) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from include import charts, pages
+from include.charts import Drawn
 from include.dataset import figures, overview
 from include.dataset.evidence import FEATURES
 from include.dataset.figures import STABLE, TOP, no_skill
@@ -30,27 +30,6 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 LISTED = 15  # columns with most NULL, and closest couples of columns
 ODD = 0.15  # by how much a target's spread may differ from that of no skill without a note
 NONE = "\N{EN DASH}"  # for a number that is not defined
-
-
-class Drawn(NamedTuple):
-    """A figure of the page.
-
-    Attributes:
-        name: of the place on the page, and with its number of the file.
-        title: heading.
-        words: what to look for.
-        picture: PNG.
-    """
-
-    name: str
-    title: str
-    words: str
-    picture: bytes
-
-    @property
-    def uri(self) -> str:
-        """The picture as a part of the page."""
-        return f"data:image/png;base64,{base64.b64encode(self.picture).decode()}"
 
 
 class ColumnRow(NamedTuple):

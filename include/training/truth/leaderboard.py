@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from include import charts, pages
+from include.charts import Drawn
 from include.names import to_datetime
 from include.training.truth import figures, tables
 from include.training.truth.audit import Audit
@@ -34,20 +34,6 @@ class Subject(NamedTuple):
     folds: Sequence[Fold]
     audits: Sequence[Audit]
     version: str
-
-
-class Drawn(NamedTuple):
-    """A figure of the page: the name of its place and file, heading, what to look for, and the PNG."""
-
-    name: str
-    title: str
-    words: str
-    picture: bytes
-
-    @property
-    def uri(self) -> str:
-        """The picture as a part of the page."""
-        return f"data:image/png;base64,{base64.b64encode(self.picture).decode()}"
 
 
 def draw(subject: Subject) -> tuple[bytes, dict[str, bytes]]:
