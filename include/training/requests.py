@@ -30,10 +30,8 @@ SHARED = (
 )  # fmt: skip
 CHECKPOINTS = "/opt/ml/checkpoints"
 REQUEST_TAG = "bqx:request"
-METRICS = tuple(
-    {"Name": f"{name}_h{h}", "Regex": rf"{name}_h{h}=([-+0-9.eE]+)"}
-    for name in ("val_rmse", "val_skill")
-    for h in (15, 30, 45, 60, 75)
+METRICS = tuple(  # what the job prints of itself, for SageMaker to show
+    {"Name": f"val_rmse_h{h}", "Regex": rf"val_rmse_h{h}=([-+0-9.eE]+)"} for h in (15, 30, 45, 60, 75)
 )
 
 
