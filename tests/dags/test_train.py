@@ -63,7 +63,7 @@ def states(dag_run: Any) -> dict[str, Counter[str]]:
 
 
 def test_every_model_is_trained_once_and_reported(aws: Embedded, run: Callable[..., Any]) -> None:
-    assert aws.client.list_training_jobs()["TrainingJobSummaries"] == []
+    assert aws.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
     jobs = 2
     first = run()
     assert states(first) == {
@@ -100,7 +100,7 @@ def test_a_failed_job_does_not_stop_the_others(aws: Embedded, run: Callable[...,
 
 
 def test_images_of_the_stack_are_those_of_the_variable(aws: Embedded) -> None:
-    described = aws.client.list_training_jobs()["TrainingJobSummaries"]
+    described = aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
     name = described[0]["TrainingJobName"]
-    job = aws.client.describe_training_job(TrainingJobName=name)
+    job = aws.sagemaker.describe_training_job(TrainingJobName=name)
     assert job["AlgorithmSpecification"]["TrainingImage"] == TRAINING_IMAGE

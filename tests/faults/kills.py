@@ -7,12 +7,15 @@ no hooks for this.
 
 Steps are texts: ``execute <sql>``, ``copy <sql>``, ``read`` and ``write`` (a block of a COPY out or in),
 ``commit`` (about to be sent), ``committed`` (answered, nothing done since) and ``rollback``; and
-``s3 <method> <path>`` for a request to an object store, ``answered <method> <path>`` for its answer.
+``s3 <method> <path>`` for a request to an object store, ``aws <operation>`` for one to another service of
+AWS, ``answered ...`` for the answer of either.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 import time
 import traceback
@@ -25,6 +28,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psycopg
+from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import URLLib3Session
 from psycopg import sql
 
@@ -41,12 +45,14 @@ class Moment:
         number: which of the steps that match, from 1.
         frozen: the worker waits at that step; otherwise it goes on and its death meets it anywhere.
         delay: seconds between that step and the signal.
+        signal: SIGKILL, or SIGTERM for a worker that is shut down.
     """
 
     pattern: str = ""
     number: int = 1
     frozen: bool = True
     delay: float = 0.0
+    signal: signal.Signals = signal.SIGKILL
 
     def matches(self, step: str) -> bool:
         """Whether a step is one of those it counts."""
@@ -109,9 +115,10 @@ class Worker:
             return False
         return True
 
-    def kill(self) -> None:
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         """SIGKILL: no handler, no `finally`, no goodbye to the server. Returns when the process is gone."""
-        self._process.kill()
+        if self._process.is_alive():
+            os.kill(self._process.pid or 0, how)
         self._process.join()
         try:
             while True:  # what it told before it died
@@ -146,7 +153,7 @@ def kill_at(moment: Moment, work: Callable[..., Any], *args: Any, **kwargs: Any)
     with Worker(work, *args, moment=moment, **kwargs) as worker:
         worker.wait_for_moment()
         finished = worker.finishes_within(moment.delay)
-        worker.kill()
+        worker.kill(moment.signal)
         return Death(worker.steps, finished)
 
 
@@ -165,7 +172,7 @@ def _run(
     """The whole life of a worker process."""
     tell = _teller(pipe, moment)
     _watch_psycopg(tell)
-    _watch_s3(tell)
+    _watch_aws(tell)
     try:
         answer = ("result", work(*args, **kwargs))
     except BaseException:
@@ -232,18 +239,32 @@ def _watch_psycopg(tell: Callable[[str], None]) -> None:
     psycopg.Transaction.__exit__ = told_leave
 
 
-def _watch_s3(tell: Callable[[str], None]) -> None:
-    """Tell every request that botocore sends from now on, and its answer."""
-    send = URLLib3Session.send
+def _watch_aws(tell: Callable[[str], None]) -> None:
+    """Tell every request that botocore and aiobotocore send from now on, and its answer."""
+    send, send_async = URLLib3Session.send, AIOHTTPSession.send
 
     def told_send(self: URLLib3Session, request: Any) -> Any:
-        step = f"{request.method} {urlsplit(request.url).path}"
-        tell(f"s3 {step}")
+        step = _request(request)
+        tell(step)
         answer = send(self, request)
+        tell(f"answered {step.removeprefix('s3 ')}")
+        return answer
+
+    async def told_send_async(self: AIOHTTPSession, request: Any) -> Any:
+        step = _request(request)
+        tell(step)
+        answer = await send_async(self, request)
         tell(f"answered {step}")
         return answer
 
-    URLLib3Session.send = told_send
+    URLLib3Session.send, AIOHTTPSession.send = told_send, told_send_async
+
+
+def _request(request: Any) -> str:
+    """The operation, or method and path where the protocol names none."""
+    target = request.headers.get("X-Amz-Target", b"")
+    operation = (target if isinstance(target, str) else target.decode()).rpartition(".")[2]
+    return f"aws {operation}" if operation else f"s3 {request.method} {urlsplit(request.url).path}"
 
 
 def _text(query: Any, cursor: psycopg.Cursor) -> str:

@@ -72,8 +72,8 @@ def kill(trigger: TrainingTrigger, state: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def tags(aws: Embedded, name: str = BASE) -> dict[str, str]:
-    arn = aws.client.describe_training_job(TrainingJobName=name)["TrainingJobArn"]
-    return {tag["Key"]: tag["Value"] for tag in aws.client.list_tags(ResourceArn=arn)["Tags"]}
+    arn = aws.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobArn"]
+    return {tag["Key"]: tag["Value"] for tag in aws.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
 
 
 # Once
@@ -93,15 +93,15 @@ def test_a_worker_lost_after_the_start_has_the_job_adopted(aws: Embedded) -> Non
     start(request)
     assert start(request).job_name == BASE
     aws.gate.touch()
-    aws.wait()
+    aws.end()
     assert operator(request).execute({"ti": Task()})["job"] == BASE, "it is over: nobody has to wait"
-    assert len(aws.client.list_training_jobs()["TrainingJobSummaries"]) == 1
+    assert len(aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
 def test_a_start_that_was_done_and_then_answered_with_an_error_is_adopted(aws: Embedded) -> None:
     aws.trouble.add("sagemaker", "CreateTrainingJob", nth=1, status=500, code="InternalFailure", applied=True)
     assert start(aws.request("wait")).job_name == BASE
-    assert len(aws.client.list_training_jobs()["TrainingJobSummaries"]) == 1
+    assert len(aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
 def test_a_job_of_the_name_that_does_something_else_is_refused(aws: Embedded) -> None:
@@ -141,7 +141,7 @@ def test_only_a_person_stops_a_job(aws: Embedded, monkeypatch: pytest.MonkeyPatc
     kill(trigger, "deferred", monkeypatch)  # another triggerer took over
     assert aws.calls("StopTrainingJob") == 0
     kill(trigger, "failed", monkeypatch)
-    assert aws.wait() == "Stopped"
+    assert aws.end() == "Stopped"
     assert tags(aws)[CLOSED_TAG] == "a person stopped its task"
     calls = [each["operation"] for each in aws.trouble.requests() if each["service"] == "sagemaker"]
     assert calls.index("AddTags") < calls.index("StopTrainingJob"), "whoever finds it stopped knows why"
@@ -169,7 +169,7 @@ def test_a_job_that_was_stopped_while_its_task_waited_on_is_run_again(
     request = aws.request("wait")
     trigger = start(request)
     kill(trigger, "scheduled", monkeypatch)
-    aws.wait()
+    aws.end()
     with pytest.raises(TaskDeferred) as deferred:
         finish(request, trigger)
     assert deferred.value.trigger.job_name == f"{BASE}-a2"
@@ -193,17 +193,17 @@ def test_a_failed_job_says_why_and_is_not_started_again_by_itself(aws: Embedded)
 def test_a_failure_that_nobody_was_told_of_is_told_first(aws: Embedded) -> None:
     request = aws.request("fail")
     start(request)
-    aws.wait()
+    aws.end()
     with pytest.raises(TrainingFailed):  # the worker that started it is lost
         operator(request).execute({"ti": Task()})
     assert aws.calls("CreateTrainingJob") == 2
-    assert len(aws.client.list_training_jobs()["TrainingJobSummaries"]) == 1
+    assert len(aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
 def test_a_job_stopped_in_the_console_is_a_failure(aws: Embedded) -> None:
     request = aws.request("wait")
     trigger = start(request)
-    aws.client.stop_training_job(TrainingJobName=BASE)
+    aws.sagemaker.stop_training_job(TrainingJobName=BASE)
     with pytest.raises(TrainingFailed, match="ended as Stopped"):
         finish(request, trigger)
 
@@ -214,7 +214,7 @@ def test_an_unknown_state_is_a_failure(aws: Embedded, status: str, monkeypatch: 
     task = operator(request)
     with pytest.raises(TaskDeferred):
         task.execute({"ti": Task()})
-    aws.wait()
+    aws.end()
     description = task.hook.describe_training_job(BASE) | {"TrainingJobStatus": status}
     monkeypatch.setattr(task.hook, "describe_training_job", lambda _: description)
     with pytest.raises(TrainingFailed, match=f"ended as {status}"):
