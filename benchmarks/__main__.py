@@ -5,5 +5,5 @@ from __future__ import annotations
 import runpy
 
 if __name__ == "__main__":
-    for name in ("benchmarks.features", "benchmarks.storage", "benchmarks.dataset", "benchmarks.migration"):
-        runpy.run_module(name, run_name="__main__")
+    for name in ("features", "storage", "dataset", "migration", "training"):
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")

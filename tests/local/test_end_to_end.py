@@ -33,6 +33,7 @@ from local.processes import Identity, send, session_members, tail, wait_gone
 from local.stack import Stack
 from local.state import State
 from tests.browser.airflow_ui import AirflowUI, browser_page, needs_browser
+from tests.local.training_troubles import TROUBLES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -194,29 +195,27 @@ def test_a_second_run_from_the_bucket_reuses_stack_and_data(stack: Stack, bars: 
     assert len(created(stack)) == 4
 
 
+SIZES = {"threads": 1, "rounds": 60, "poll_seconds": 1, "backtest_pairs": None}  # some seconds of training
+
+
 def created(stack: Stack) -> list[str]:
     """Names of the training jobs that were started, once for each start."""
     told = Trouble(stack.state.root / "aws").requests("CreateTrainingJob")
     return [each["name"] for each in told if each["status"] == 200]
 
 
-def test_jobs_outlive_the_triggerer_and_are_started_once(stack: Stack) -> None:
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+def test_jobs_are_started_once_and_stopped_by_nobody(stack: Stack, trouble: Any) -> None:
     before = created(stack)
-    sizes = {"threads": 1, "forest_trees": 10, "rounds": 10, "poll_seconds": 1, "backtest_pairs": None}
     with stack.api() as airflow:
-        run = airflow.trigger("bqx_train", {"seed": 8, "models": ["xgboost"]} | sizes)
-        while len(created(stack)) == len(before):
-            time.sleep(0.1)
-        triggerer = stack.processes["triggerer"]
-        send(triggerer, signal.SIGKILL)
-        assert wait_gone([triggerer], 10) == []
-    stack.start()  # a stack that is half up is started anew, the embedded AWS too: its jobs go on
-    with stack.api() as airflow:
-        deadline = time.monotonic() + 300
-        while (state := airflow.run("bqx_train", run)["state"]) not in ("success", "failed"):
-            assert time.monotonic() < deadline, airflow.tasks("bqx_train", run)
-            time.sleep(1.0)
-        assert state == "success"
+        conf = SIZES | {"models": ["xgboost"], "seed": 8 + TROUBLES.index(trouble)}
+        run = airflow.trigger("bqx_train", conf)
+        with trouble(stack, airflow, run), stack.api() as airflow:  # another address if it was started anew
+            deadline = time.monotonic() + 300
+            while (state := airflow.run("bqx_train", run)["state"]) not in ("success", "failed"):
+                assert time.monotonic() < deadline, airflow.tasks("bqx_train", run)
+                time.sleep(1.0)
+    assert state == "success"
     started = created(stack)[len(before) :]
     assert len(started) == len(set(started)) == len(PAIRS)
     assert Trouble(stack.state.root / "aws").requests("StopTrainingJob") == []

@@ -1,0 +1,157 @@
+"""What may happen to Airflow while jobs run: each context manager lets it happen to a run of bqx_train."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+from local.airflow import ROOT
+from local.api import Airflow
+from local.aws.trouble import Trouble
+from local.processes import Identity, send, session_members, wait_gone
+from local.stack import Stack
+
+PATIENCE = 120.0  # seconds
+LAPSE = "6"  # seconds without a heartbeat after which the second triggerer takes over
+
+
+@contextmanager
+def triggerer_killed(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
+    """SIGKILL. The stack is started anew then, the embedded AWS too, whose jobs go on."""
+    _training(airflow, run, "deferred")
+    triggerer = stack.processes["triggerer"]
+    send(triggerer, signal.SIGKILL)
+    assert wait_gone([triggerer], 10) == []
+    stack.start()
+    yield
+
+
+@contextmanager
+def triggerer_replaced(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
+    """The triggerer stands still until another has taken its triggers; then it wakes, and loses them."""
+    before = {task["trigger"]["triggerer_id"] for task in _training(airflow, run, "deferred")}
+    first = stack.processes["triggerer"]
+
+    def taken_over() -> bool:
+        return before.isdisjoint(
+            task["trigger"]["triggerer_id"] for task in _training(airflow, run, "deferred")
+        )
+
+    with _standing_still(_jobs(stack)), _standing_still(session_members(first)):
+        second = _another_triggerer(first)
+        _wait_until(taken_over)
+        _resume(session_members(first))
+        _wait_until(lambda: "still waits" in _logs(stack, run))
+    try:
+        yield
+    finally:
+        second.terminate()
+        second.wait(30)
+
+
+@contextmanager
+def workers_killed(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
+    """The processes that start the jobs die between a request and its answer."""
+    trouble = Trouble(stack.state.root / "aws")
+    trouble.add("sagemaker", "CreateTrainingJob", delay=5.0)
+    killed = [
+        _process(stack, f"airflow worker -- {task['id']}") for task in _training(airflow, run, "running")
+    ]
+    time.sleep(3.0)  # they have asked by now, and wait
+    for process in killed:
+        process.kill()
+    trouble.clear()
+    yield
+
+
+@contextmanager
+def aws_in_trouble(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
+    """Three of ten requests fail, half of them after they were done."""
+    trouble = Trouble(stack.state.root / "aws")
+    refused = {"probability": 0.15, "status": 400, "code": "ThrottlingException", "message": "Rate exceeded"}
+    lost = {"probability": 0.15, "status": 500, "code": "InternalFailure", "applied": True}
+    trouble.add("sagemaker", seed=1, **refused)
+    trouble.add("sagemaker", seed=2, **lost)
+    try:
+        yield
+    finally:
+        trouble.clear()
+
+
+TROUBLES = (triggerer_killed, triggerer_replaced, workers_killed, aws_in_trouble)
+
+
+def _training(airflow: Airflow, run: str, state: str) -> list[dict[str, Any]]:
+    """The tasks of the jobs of a run, once all of them are in a state."""
+    tasks: list[dict[str, Any]] = []
+
+    def there() -> bool:
+        tasks[:] = [
+            task
+            for task in airflow.tasks("bqx_train", run)
+            if task["task_id"] == "train" and task["map_index"] >= 0
+        ]
+        return bool(tasks) and {task["state"] for task in tasks} == {state}
+
+    _wait_until(there)
+    return tasks
+
+
+def _jobs(stack: Stack) -> list[Identity]:
+    """Processes that train."""
+    trained = psutil.Process(stack.processes["aws"].pid).children(recursive=True)
+    jobs = [Identity.of(child.pid) for child in trained if "train.py" in " ".join(child.cmdline())]
+    assert jobs, "the jobs ended too early for this test"
+    return jobs
+
+
+def _process(stack: Stack, title: str) -> psutil.Process:
+    """A process of the scheduler's session by its title."""
+    members = [psutil.Process(member.pid) for member in session_members(stack.processes["scheduler"])]
+    (process,) = (process for process in members if " ".join(process.cmdline()).strip() == title)
+    return process
+
+
+@contextmanager
+def _standing_still(processes: Sequence[Identity]) -> Iterator[None]:
+    for process in processes:
+        send(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _resume(processes)
+
+
+def _resume(processes: Sequence[Identity]) -> None:
+    for process in processes:
+        send(process, signal.SIGCONT)
+
+
+def _another_triggerer(first: Identity) -> subprocess.Popen[bytes]:
+    """Like the first, but it sooner believes that another has died."""
+    environment = psutil.Process(first.pid).environ()
+    environment["AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD"] = LAPSE
+    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
+    return subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _logs(stack: Stack, run: str) -> str:
+    """What the tasks of a run and their triggers said."""
+    folder = stack.state.airflow / "logs"
+    return "".join(path.read_text() for path in folder.rglob("*.log*") if run in str(path))
+
+
+def _wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
