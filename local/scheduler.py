@@ -15,6 +15,8 @@ MODULES = (
     "airflow.sdk.execution_time.supervisor",
     "airflow.dag_processing.bundles.local",
     "airflow.dag_processing.dagbag",
+    "airflow.providers.amazon.aws.hooks.s3",
+    "airflow.providers.amazon.aws.operators.sagemaker",
     "airflow.providers.postgres.hooks.postgres",
     "airflow.providers.standard.decorators.python",
     "airflow.providers.standard.operators.trigger_dagrun",

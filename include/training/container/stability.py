@@ -14,6 +14,7 @@ from include.training.container.trees import FEWEST, Learning, fit
 
 ROUNDS = 10  # of boosting, at most
 TREES = 10  # of a forest, at most
+DEPTH = 4  # of a tree, at most: the columns that matter come first
 ROWS = 100  # on which contributions are computed, at most
 
 
@@ -32,11 +33,16 @@ def stability(
         train: their interval.
         shown: rows on which contributions are computed.
         columns: features, in order.
-        settings: of the job; rounds and trees are lowered to `ROUNDS` and `TREES`.
+        settings: of the job; rounds, trees and depth are lowered to `ROUNDS`, `TREES` and `DEPTH`.
         checkpoints: where progress is kept.
     """
     shown = evenly(shown, ROWS)
-    small = replace(settings, rounds=min(settings.rounds, ROUNDS), trees=min(settings.trees, TREES))
+    small = replace(
+        settings,
+        rounds=min(settings.rounds, ROUNDS),
+        trees=min(settings.trees, TREES),
+        max_depth=min(settings.max_depth, DEPTH),
+    )
     out: list[Shares] = []
     for number, third in enumerate(thirds(train)):
         part = rows.take(third.rows(rows.ts))
