@@ -14,6 +14,8 @@ from include.errors import MissingInput, NothingToDo
 from include.objects import ObjectStore
 from include.training import archive
 from include.training.requests import (
+    CHECKPOINTS,
+    DATASETS,
     INPUT,
     MODELS,
     Account,
@@ -94,7 +96,7 @@ def select(planned: Mapping[str, Any], *, dry_run: bool) -> list[dict[str, Any]]
 
 
 def record(bucket: ObjectStore, request: Mapping[str, Any], description: Mapping[str, Any]) -> dict[str, Any]:
-    """Note what a completed job left, in the folder of its first attempt.
+    """Note what a completed job left, in the folder of its first attempt; remove its checkpoints.
 
     Args:
         bucket: the whole bucket.
@@ -114,6 +116,7 @@ def record(bucket: ObjectStore, request: Mapping[str, Any], description: Mapping
         "billable_seconds": description.get("BillableTimeInSeconds"),
     }
     bucket.put(key_of(content_hash, base, RESULT), json.dumps(result, indent=1).encode())
+    bucket.delete([found.key for found in bucket.list(key_of(content_hash, base, CHECKPOINTS))])
     return result
 
 
@@ -137,7 +140,7 @@ class Trained(NamedTuple):
 
 def trained_models(bucket: ObjectStore) -> Trained:
     """Which models of the newest data set have been trained, from two listings of the bucket."""
-    datasets = bucket._replace(prefix="datasets")
+    datasets = bucket._replace(prefix=DATASETS)
     dataset_id = next(iter(newest(datasets)), "")
     if not dataset_id:
         return Trained("", {})
@@ -153,7 +156,7 @@ def trained_models(bucket: ObjectStore) -> Trained:
 
 
 def _manifest(bucket: ObjectStore, dataset_id: str | None) -> Manifest:
-    datasets = bucket._replace(prefix="datasets")
+    datasets = bucket._replace(prefix=DATASETS)
     dataset_id = dataset_id or next(iter(newest(datasets)), None)
     if dataset_id is None:
         raise MissingInput(f"There is no data set in s3://{bucket.bucket}/datasets. Run bqx_dataset.")

@@ -18,6 +18,8 @@ from include.errors import BadParameter, MissingInput
 from include.training.archive import ENTRY
 
 MODELS = {"random_forest": "rf", "xgboost": "xgb"}  # and how the names of jobs say it
+DATASETS = "datasets"  # folder of the bucket
+DECISIONS = "decisions"  # likewise
 FOLDER = "training"  # in the bucket: a folder per content of a data set, in it a folder per job
 CHANNEL = "dataset"
 DIGITS = 16  # of a hash that is part of a name
@@ -28,7 +30,8 @@ SHARED = (
     "target_window", "seed", "train_stride", "max_train_rows",
     "fold_train_days", "fold_test_days", "fold_step_days",
 )  # fmt: skip
-CHECKPOINTS = "/opt/ml/checkpoints"
+CHECKPOINTS = "checkpoints/"  # in the folder of a job, and where the job finds them:
+LOCAL_CHECKPOINTS = "/opt/ml/checkpoints"
 REQUEST_TAG = "bqx:request"
 METRICS = tuple(  # what the job prints of itself, for SageMaker to show
     {"Name": f"val_rmse_h{h}", "Regex": rf"val_rmse_h{h}=([-+0-9.eE]+)"} for h in (15, 30, 45, 60, 75)
@@ -110,7 +113,7 @@ def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any],
         "image": account.image,
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-    documents = (f"datasets/{manifest.dataset_id}/{MANIFEST}", manifest.documents["scalers"].key)
+    documents = (f"{DATASETS}/{manifest.dataset_id}/{MANIFEST}", manifest.documents["scalers"].key)
     return Job(pair, model, digest, (*documents, *(part.key for part in parts)), settings)
 
 
@@ -138,8 +141,8 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
         "OutputDataConfig": {"S3OutputPath": f"s3://{account.bucket}/{folder_of(content_hash)}"},
         # All attempts of a job share what was learned so far.
         "CheckpointConfig": {
-            "S3Uri": f"s3://{account.bucket}/{job.key('checkpoints/')}",
-            "LocalPath": CHECKPOINTS,
+            "S3Uri": f"s3://{account.bucket}/{job.key(CHECKPOINTS)}",
+            "LocalPath": LOCAL_CHECKPOINTS,
         },
         "ResourceConfig": {
             "InstanceType": params["instance_type"],
@@ -159,7 +162,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
 
 def input_document(job: Job, bucket: str) -> bytes:
     """The list of objects that a job reads, in the form that SageMaker calls a manifest file."""
-    prefix = f"datasets/{job.dataset_id}/"
+    prefix = f"{DATASETS}/{job.dataset_id}/"
     listed: list[Any] = [{"prefix": f"s3://{bucket}/{prefix}"}]
     return json.dumps(listed + [key.removeprefix(prefix) for key in job.inputs], indent=1).encode()
 

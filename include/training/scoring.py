@@ -14,6 +14,7 @@ from include.features.arrays import Floats
 from include.objects import ObjectStore
 from include.reports import INDEX, Reports
 from include.training.jobs import result_of
+from include.training.requests import DATASETS
 from include.training.truth import report as truth
 from include.training.truth.reduce import FILES, reduce_job
 
@@ -100,7 +101,7 @@ def _files(bucket: ObjectStore, key: str) -> dict[str, bytes]:
 
 def _matrix(bucket: ObjectStore, dataset_id: str) -> Any:
     """What a leakage audit reads of the data set."""
-    datasets = bucket._replace(prefix="datasets")
+    datasets = bucket._replace(prefix=DATASETS)
     manifest = open_manifest(datasets, dataset_id)
 
     def columns(pair: str, names: Sequence[str]) -> dict[str, Floats]:

@@ -64,6 +64,7 @@ def test_a_martingale_has_no_skill_and_is_trained_once(aws: Aws, bucket: ObjectS
         (pair, model) for pair in ("eurusd", "gbpusd") for model in settings.MODELS
     ]
     train(aws, bucket, planned)
+    assert not [key for key in aws.keys("training/") if "/checkpoints/" in key], "nobody goes on from them"
     told = scoring.report(bucket, in_folder(tmp_path), planned, "run 1")
     page = Path(told["report"])
     assert page.read_text().startswith("<!doctype html>")
