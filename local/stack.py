@@ -22,7 +22,7 @@ from local import services
 from local.airflow import ROOT, components, environment, settings
 from local.api import Airflow
 from local.postgres import Postgres, is_free
-from local.processes import Identity, end, keep_last, launch, tail, undisturbed
+from local.processes import Identity, end, keep_last, launch, listens, tail, undisturbed
 from local.state import State
 
 DATABASE = "bqx"
@@ -165,7 +165,9 @@ class Stack:
         with self.api() as airflow:
             while time.monotonic() < deadline:
                 self.check_alive()
-                health = airflow.health()
+                # Another stack may have taken the port since we looked; its Airflow answers then, not ours.
+                ours = listens(self.processes["api-server"], self.port)
+                health = airflow.health() if ours else {}
                 if all(health.get(name) == "healthy" for name in HEALTHY):
                     return
                 time.sleep(0.3)

@@ -15,6 +15,9 @@ from include.errors import BqxError
 from local import stack as module
 from local.processes import Identity, launch, send, wait_gone
 from local.stack import Stack
+from tests.local.fake_airflow import FakeAirflow
+
+wait_until_healthy = Stack._wait_until_healthy  # the fixture `stack` does without
 
 
 def test_a_second_start_finds_the_first(stack: Stack) -> None:
@@ -48,6 +51,17 @@ def test_a_changed_plugin_needs_a_new_start(stack: Stack, tmp_path: Path) -> Non
     assert not changed.start()
     (plugins / "bqx.py").write_text("a = 2\n")
     assert changed.start()
+
+
+def test_the_airflow_of_another_stack_is_not_taken_for_ours(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.start()
+    well = {"GET /api/v2/monitor/health": {name: {"status": "healthy"} for name in module.HEALTHY}}
+    monkeypatch.setattr(Stack, "api", lambda self: FakeAirflow(well).client())
+    monkeypatch.setattr(module, "PATIENCE", 1.0)
+    with pytest.raises(BqxError, match="did not become healthy"):
+        wait_until_healthy(stack)
 
 
 def test_another_port_needs_a_new_start(stack: Stack) -> None:
