@@ -29,7 +29,17 @@ from include.training.truth.reduced import name_of
 from include.training.truth.scores import Block, PairScore
 from include.training.truth.verdicts import SEED_R2, SKILL
 
-__all__ = ["APPROVED", "NOT_ASKED", "REJECTED", "Gate2", "Subject", "case_of", "decide"]
+__all__ = [
+    "APPROVED",
+    "NOT_ASKED",
+    "NOT_JUDGED",
+    "PASSED",
+    "REJECTED",
+    "Gate2",
+    "Subject",
+    "case_of",
+    "decide",
+]
 
 APPROVED, REJECTED, NOT_ASKED = "approved", "rejected", "not asked"
 ANSWERS = {
@@ -37,6 +47,7 @@ ANSWERS = {
     REJECTED: "A person rejected the training of the networks, or did not answer in time.",
     NOT_ASKED: "Nobody was asked whether the networks may be trained.",
 }
+GOALS = {"r2_above_0.85": "R2 above 0.85", "da_above_0.60": "direction above 60%"}
 PASSED, NOT_PASSED, NOT_JUDGED = "passed", "not passed", "not judged"
 
 
@@ -257,7 +268,7 @@ def _mix(case: Case) -> str:
 
 def _g4(blocks: Sequence[Block]) -> dict[str, Any]:
     """The seed's goals on test: recorded, they decide nothing."""
-    counts = Counter(f"{name}: {outcome}" for block in blocks for name, outcome in block.gates.items())
+    counts = Counter(f"{GOALS[name]}: {result}" for block in blocks for name, result in block.gates.items())
     outcome = "; ".join(f"{what} ({number} of {len(blocks)})" for what, number in sorted(counts.items()))
     return {
         "outcome": outcome or NOT_JUDGED,

@@ -17,7 +17,7 @@ from include.training.choice.rules import G3_MARGIN, XGBOOST
 from include.training.truth import tables
 from include.training.truth.bootstrap import LEAST_DAYS
 from include.training.truth.scores import Block, PairScore, SetScores
-from include.training.truth.verdicts import NO_SKILL, SEED_R2, SKILL
+from include.training.truth.verdicts import G0_R2, NO_SKILL, SEED_R2, SKILL
 
 __all__ = ["Opening", "judge", "question", "saved", "spent", "subject"]
 
@@ -87,6 +87,7 @@ def question(openings: Sequence[Opening], page: str) -> str:
         "|---|--:|--:|--:|--:|--:|",
         *(_row(opening) for opening in opened),
         "",
+        *_warning(opened),
         f"**What it costs.** {spent(openings)}, on demand at ${cost.DOLLARS_PER_HOUR} per hour. The plan "
         f"counts {cost.HOURS:.0f} hours for {cost.PAIRS} pairs one after the other. The closed gates save "
         f"{saved(openings)}.",
@@ -99,6 +100,21 @@ def question(openings: Sequence[Opening], page: str) -> str:
         f"All pairs: {page}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _warning(opened: Sequence[Opening]) -> list[str]:
+    """By validation what gate G0 asks of test, which is read after this question."""
+    odd = [
+        opening.pair.upper() for opening in opened
+        if opening.best is not None and opening.best.whole.r2.model - opening.best.whole.r2.no_skill > G0_R2
+    ]  # fmt: skip
+    if not odd:
+        return []
+    return [
+        f"**Too good?** R2 of {', '.join(odd)} is more than {G0_R2} above the no-skill forecast. That is "
+        "rather a leak than a discovery: look for the column that carries it before anything is spent.",
+        "",
+    ]
 
 
 def _row(opening: Opening) -> str:

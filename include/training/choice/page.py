@@ -12,6 +12,7 @@ from include.reports import INDEX
 from include.training.choice import cost
 from include.training.choice import gate as gates
 from include.training.choice.cost import Cost
+from include.training.choice.decision import APPROVED, NOT_JUDGED, PASSED
 from include.training.choice.gate import Opening
 from include.training.choice.record import Decision
 from include.training.choice.rules import MODELS
@@ -25,6 +26,7 @@ __all__ = ["GENERATOR", "draw", "gate", "summary", "verdicts"]
 
 GENERATOR = "bqx decisions"
 HERE = Path(__file__).parent
+SETS = ("val", "test")
 GATES = ("G0", "G1", "G2", "G3", "ensemble")
 RULES = {
     "G0": "R2 more than 0.05, or direction more than 5 points, above no skill on test",
@@ -91,13 +93,16 @@ def summary(decisions: Sequence[Decision], test: SetScores, saved: Cost) -> list
     contents = [decision.content for decision in decisions]
     allowed = sum(content["deployable"] for content in contents)
     proven = sum(content["deployment_rule"] == "skill" for content in contents)
-    count = {name: Counter(content["gates"][name]["outcome"] for content in contents) for name in GATES}
+    outcomes = {name: Counter(content["gates"][name]["outcome"] for content in contents) for name in GATES}
+    approved = sum(content["gates"]["G2"]["approval"] == APPROVED for content in contents)
     return [
         f"Chosen for {_counted(len(contents), 'pair')}: {', '.join(models)}. {allowed} may be deployed, "
         f"{proven} with skill on validation.",
         _skill(test),
-        "Gates: "
-        + "; ".join(f"{name} {_outcomes(outcomes)}" for name, outcomes in count.items()) + ".",
+        f"Gates: G0 (suspected leak) fired for {_counted(outcomes['G0']['alarm'], 'pair')}; G1 (XGBoost "
+        f"beats the random forest) {_passed(outcomes['G1'])}; G2 (networks may be trained) opened for "
+        f"{outcomes['G2']['open']}, approved for {approved}; G3 (a network replaces the baseline) "
+        f"{_passed(outcomes['G3'])}; ensemble {_passed(outcomes['ensemble'])}.",
         f"The closed gate G2 saved {saved}.",
     ]  # fmt: skip
 
@@ -118,8 +123,9 @@ def _skill(test: SetScores) -> str:
     return f"Skill on test: {found} of {len(test.blocks)} results; chance alone would give {between}."
 
 
-def _outcomes(outcomes: Mapping[str, int]) -> str:
-    return ", ".join(f"{outcome} {number}" for outcome, number in sorted(outcomes.items()))
+def _passed(outcomes: Counter[str]) -> str:
+    judged = sum(number for outcome, number in outcomes.items() if outcome != NOT_JUDGED)
+    return f"passed by {outcomes[PASSED]} of {judged} judged"
 
 
 def _price(name: str, price: Cost) -> Iterator[tuple[str, str, str]]:
@@ -171,7 +177,7 @@ def _pair(decision: Decision, link: Callable[[str], str]) -> str:
         ("Chosen", _chosen(content), content["rule"]),
         ("May be deployed", "yes" if content["deployable"] else "no", content["deployment_rule"]),
         ("Compared with the model before", content["relation"], _before(content)),
-        *((f"Trading days, {name}", str(days), "") for name, days in content["days"].items()),
+        *((f"Trading days, {name}", str(content["days"][name]), "") for name in SETS if content["days"]),
     ]
     return pages.template(HERE / "decision.html.j2").render(
         generator=GENERATOR,
@@ -184,19 +190,20 @@ def _pair(decision: Decision, link: Callable[[str], str]) -> str:
             for each in content["gates"]["G0"]["alarms"]
         ],
         scores=[
-            _score(model, name, each)
-            for model, sets in content["scores"].items()
-            for name, each in sets.items()
+            _score(model, name, content["scores"][model][name])
+            for model in MODELS if model in content["scores"]
+            for name in SETS
         ],
         left_out=[(name_of(model), reason) for model, reason in content["left_out"].items()],
         gates=[_gate(name, content["gates"][name]) for name in RULES],
         horizons=[
-            _horizon(h, name, each)
-            for name, scores in (content["scores"][content["chosen"]] if content["chosen"] else {}).items()
-            for h, each in scores["horizons"].items()
+            _horizon(h, name, content["scores"][content["chosen"]][name]["horizons"][h])
+            for name in SETS if content["chosen"]
+            for h in sorted(content["windows"], key=int)
         ],
         archives=[
-            {**each, "name": name_of(each["model"]), "link": link(each["key"])} for each in content["archives"]
+            {**each, "name": name_of(each["model"]), "link": link(each["key"])}
+            for each in content["archives"]
         ],
         hashes=[
             ("record", decision.key, link(decision.key)),
@@ -252,7 +259,10 @@ def _gate(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     if name == "G2":
         numbers = [found["reason"], f"Approval: {found['approval']}."]
     if name == "ensemble":
-        numbers = [f"{couple}: {tables.number(value, 2)}" for couple, value in found["correlations"].items()]
+        numbers = [
+            f"{' / '.join(map(name_of, couple.split(' / ')))}: {tables.number(value, 2)}"
+            for couple, value in found["correlations"].items()
+        ]
     text = (" " if name == "G2" else ", ").join(numbers)
     return {
         "name": name,
