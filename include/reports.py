@@ -23,6 +23,7 @@ KINDS = {
     "datasets": re.compile(rf"index\.html|\d+_\w+\.png|{_PART}"),
     "migration": re.compile(rf"plan\.(txt|md|json)|(manifest|counts)\.csv|tables\.md|{_PART}"),
     "training": re.compile(rf"index\.html|scores\.json|leaderboard\.csv|\d+_\w+\.png|{_PART}"),
+    "decisions": re.compile(rf"index\.html|gate\.html|[a-z]{{6}}\.html|{_PART}"),
     "plan": re.compile(rf"plan\.(html|md)|\w+\.png|{_PART}"),
 }
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from include.dataset.export import open_manifest, read_split
-from include.errors import MissingInput, SuspiciousScore, TrainingFailed
+from include.errors import SuspiciousScore, TrainingFailed
 from include.features.arrays import Floats
 from include.objects import ObjectStore
 from include.reports import INDEX, Reports
-from include.training.jobs import result_of
+from include.training.outputs import Results, files_of, missing, results_of
 from include.training.requests import DATASETS
 from include.training.truth import report as truth
-from include.training.truth.reduce import FILES, reduce_job
+from include.training.truth.reduce import reduce_job
 
 __all__ = ["KIND", "report"]
 
@@ -44,12 +42,9 @@ def report(
         SuspiciousScore: gate G0, a score is better than an honest one can be.
     """
     dataset_id = planned["dataset_id"]
-    results = {
-        (job["pair"], job["model"]): result_of(bucket, planned["content_hash"], job["name"])
-        for job in planned["jobs"]
-    }
-    missing = [f"{pair} {model}" for (pair, model), result in results.items() if result is None]
-    if len(missing) == len(results):
+    results = results_of(bucket, planned)
+    absent = missing(results)
+    if len(absent) == len(results):
         raise TrainingFailed(
             f"None of the {len(results)} jobs of this run has completed. The log of each task train says why."
         )
@@ -64,39 +59,20 @@ def report(
         raise SuspiciousScore(
             f"Nothing goes on before somebody looked at this. {found.alarm}\nThe leaderboard: {links[INDEX]}"
         )
-    if missing:
+    if absent:
         raise TrainingFailed(
-            f"{len(missing)} of {len(results)} models are missing: {', '.join(missing)}. The log of each "
+            f"{len(absent)} of {len(results)} models are missing: {', '.join(absent)}. The log of each "
             "task train says why; clear those that failed. The others are in the leaderboard, "
             f"{links[INDEX]}."
         )
     return {"report": links[INDEX], "summary": f"{found.summary}\n  report {links[INDEX]}"}
 
 
-def _reduced(
-    bucket: ObjectStore, results: Mapping[tuple[str, str], Mapping[str, Any] | None]
-) -> Iterator[bytes]:
+def _reduced(bucket: ObjectStore, results: Results) -> Iterator[bytes]:
     """Job by job: the predictions of all of them together would not fit into memory."""
     for (pair, model), result in results.items():
         if result is not None:
-            yield reduce_job(pair, model, _files(bucket, result["output"]))
-
-
-def _files(bucket: ObjectStore, key: str) -> dict[str, bytes]:
-    """What a job wrote beside its model, by name."""
-    body = bucket.get(key)
-    if body is None:
-        raise MissingInput(
-            f"{bucket.uri(key)} is gone, although its job has completed. Remove result.json of that job in "
-            "the bucket and run bqx_train again: it finds the job and, if that is over, starts another."
-        )
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
-        for member in archive:
-            stream = archive.extractfile(member)
-            if stream is not None and member.name.removeprefix("./") in FILES:
-                files[member.name.removeprefix("./")] = stream.read()
-    return files
+            yield reduce_job(pair, model, files_of(bucket, result["output"]))
 
 
 def _matrix(bucket: ObjectStore, dataset_id: str) -> Any:

@@ -121,7 +121,7 @@ def test_an_empty_folder_goes_with_its_last_report(tmp_path: Path) -> None:
 def test_every_kind_knows_its_files() -> None:
     for kind, name in {
         "quality": "s1_6_10_technical_idx_eurusd.html", "datasets": "3_shift.png", "migration": "tables.md",
-        "plan": "cost.png", "training": "leaderboard.csv",
+        "plan": "cost.png", "training": "leaderboard.csv", "decisions": "eurusd.html",
     }.items():  # fmt: skip
         assert KINDS[kind].fullmatch(name)
         assert not KINDS[kind].fullmatch(f"x/{name}")

@@ -17,10 +17,13 @@ import numpy.typing as npt
 from include.errors import QualityError
 from include.features.arrays import Floats, Minutes
 
-__all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums", "name_of"]
+__all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums", "name_of", "same_rows"]
 
 FORMAT = 1
-NAMES = {"random_forest": "Random Forest", "xgboost": "XGBoost"}
+NAMES = {
+    "random_forest": "Random Forest", "xgboost": "XGBoost", "multi_task": "Multi-task network", "tft": "TFT",
+    "ensemble": "Ensemble",
+}  # fmt: skip
 
 FIELDS = (
     "rows",
@@ -63,6 +66,18 @@ class Sums(NamedTuple):
         """(targets, days): one field of one group."""
         out: Floats = self.values[:, :, group, FIELDS.index(field)]
         return out
+
+
+def same_rows(one: Sums, other: Sums) -> bool:
+    """Whether two models were judged on the same rows, with the same no-skill forecast."""
+    return (
+        one.windows == other.windows
+        and np.array_equal(one.days, other.days)
+        and all(
+            np.allclose(one.of(field), other.of(field), rtol=1e-9, atol=0.0)
+            for field in ("rows", "sse_no_skill")
+        )
+    )
 
 
 class Cloud(NamedTuple):

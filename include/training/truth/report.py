@@ -19,7 +19,7 @@ from include.training.truth import bootstrap, leaderboard, tables
 from include.training.truth.audit import Audit, Matrix, audits
 from include.training.truth.leaderboard import Subject
 from include.training.truth.outputs import MEASURED
-from include.training.truth.reduced import Reduced
+from include.training.truth.reduced import Reduced, same_rows
 from include.training.truth.scores import Block, Fold, SetScores, score, score_folds
 
 __all__ = ["CSV", "SCORES", "Truth", "report"]
@@ -107,11 +107,7 @@ def _belong_together(jobs: Sequence[Reduced]) -> None:
 def _same_rows(one: Reduced, other: Reduced) -> None:
     """Both models of a pair had the same rows and the same no-skill forecast."""
     for name in MEASURED:
-        a, b = one.sets[name], other.sets[name]
-        same = np.array_equal(a.days, b.days) and all(
-            np.allclose(a.of(field), b.of(field), rtol=1e-9, atol=0.0) for field in ("rows", "sse_no_skill")
-        )
-        if not same:
+        if not same_rows(one.sets[name], other.sets[name]):
             raise QualityError(
                 f"{one.pair}: {one.model} and {other.model} were not judged on the same {name} rows, so "
                 "their scores cannot be compared; train both on the same data set with the same target_window"

@@ -15,7 +15,9 @@ from include.training.truth.reduced import Reduced, Sums, name_of
 from include.training.truth.scores import Block, Estimate, Fold, Group, PairScore
 from include.training.truth.verdicts import FEW_DAYS, NO_SKILL, SKILL, SUSPICIOUS
 
-__all__ = ["backtest_groups", "card", "line", "ranked", "standing"]
+__all__ = [
+    "backtest_groups", "beside", "card", "estimate", "line", "number", "percent", "ranked", "standing",
+]  # fmt: skip
 
 NONE = "\N{EN DASH}"  # for a number that is not defined
 MINUS = "\N{MINUS SIGN}"
@@ -52,13 +54,13 @@ def standing(test: PairScore, val: PairScore) -> dict[str, Any]:
         "pair": test.pair.upper(),
         "model": name_of(test.model),
         "days": test.days,
-        "r2": f"{_beside(test.r2.model, test.r2.no_skill, 3)} / {_number(test.r2.persistence, 3)}",
-        "skill": _estimate(test.skill),
-        "skill_val": _number(val.skill.value, 4),
-        "da": f"{_percent(test.da.model)} / {_percent(test.da.no_skill)}",
-        "mae": _beside(test.mae_scaled.model, test.mae_scaled.no_skill, 3),
-        "coverage": _percent(test.coverage),
-        "verdicts": [(f"{number} {name}", CLASSES[name]) for name, number in test.verdicts.items()],
+        "r2": f"{beside(test.r2.model, test.r2.no_skill, 3)} / {number(test.r2.persistence, 3)}",
+        "skill": estimate(test.skill),
+        "skill_val": number(val.skill.value, 4),
+        "da": f"{percent(test.da.model)} / {percent(test.da.no_skill)}",
+        "mae": beside(test.mae_scaled.model, test.mae_scaled.no_skill, 3),
+        "coverage": percent(test.coverage),
+        "verdicts": [(f"{count} {name}", CLASSES[name]) for name, count in test.verdicts.items()],
     }
 
 
@@ -70,7 +72,7 @@ def card(job: Reduced, own: Sequence[Block]) -> dict[str, Any]:
     return {
         "id": f"{job.pair}-{job.model}",
         "name": f"{job.pair.upper()}, {name_of(job.model)}",
-        "verdicts": [(f"{number} {name}", CLASSES[name]) for name, number in
+        "verdicts": [(f"{count} {name}", CLASSES[name]) for name, count in
                      Counter(block.verdict for block in own).items()],
         "rows": [_row(block) for block in own],
         "groups": _group_rows([block.groups for block in own]),
@@ -91,17 +93,17 @@ def _row(block: Block) -> dict[str, Any]:
         "rows": f"{whole.rows:,}",
         "effective": f"{block.effective_rows:,.0f}",
         "days": whole.days,
-        "r2": _beside(whole.r2.model, whole.r2.no_skill, 3),
-        "r2_table": _number(whole.r2.table, 3),
-        "persistence": _number(whole.r2.persistence, 3),
-        "skill": _estimate(whole.skill),
+        "r2": beside(whole.r2.model, whole.r2.no_skill, 3),
+        "r2_table": number(whole.r2.table, 3),
+        "persistence": number(whole.r2.persistence, 3),
+        "skill": estimate(whole.skill),
         "p": f"{block.p:.2g}",
         "p_by": NONE if block.verdict == FEW_DAYS else f"{block.p_by:.2g}",
         "p_bh": NONE if block.verdict == FEW_DAYS else f"{block.p_bh:.2g}",
-        "da": f"{_percent(whole.da.model)} / {_percent(whole.da.no_skill)}",
-        "mae": _beside(whole.mae_scaled.model, whole.mae_scaled.no_skill, 3),
-        "mae_raw": _beside(whole.mae.model, whole.mae.no_skill, 5),
-        "coverage": _percent(whole.coverage.value),
+        "da": f"{percent(whole.da.model)} / {percent(whole.da.no_skill)}",
+        "mae": beside(whole.mae_scaled.model, whole.mae_scaled.no_skill, 3),
+        "mae_raw": beside(whole.mae.model, whole.mae.no_skill, 5),
+        "coverage": percent(whole.coverage.value),
         "verdict": block.verdict,
         "style": CLASSES[block.verdict],
         "gates": "; ".join(block.gates.values()),
@@ -118,10 +120,10 @@ def _group_rows(blocks: Sequence[Sequence[Group]]) -> list[dict[str, Any]]:
                 "by": by,
                 "name": name.replace("_", " "),
                 "rows": f"{sum(group.rows for group in own):,}",
-                "skill": _number(float(np.mean([group.skill.value for group in own])), 4),
-                "r2": _beside(_mean(own, "r2", "model"), _mean(own, "r2", "no_skill"), 3),
-                "da": f"{_percent(_mean(own, 'da', 'model'))} / {_percent(_mean(own, 'da', 'no_skill'))}",
-                "coverage": _percent(float(np.mean([group.coverage.value for group in own]))),
+                "skill": number(float(np.mean([group.skill.value for group in own])), 4),
+                "r2": beside(_mean(own, "r2", "model"), _mean(own, "r2", "no_skill"), 3),
+                "da": f"{percent(_mean(own, 'da', 'model'))} / {percent(_mean(own, 'da', 'no_skill'))}",
+                "coverage": percent(float(np.mean([group.coverage.value for group in own]))),
             })  # fmt: skip
     return lines
 
@@ -139,26 +141,30 @@ def _mean(groups: Sequence[Group], score: str, kind: str) -> float:
     return float(np.mean([getattr(getattr(group, score), kind) for group in groups]))
 
 
-def _estimate(estimate: Estimate) -> str:
-    value = _number(estimate.value, 4)
-    if estimate.low is None or estimate.high is None:
+def estimate(found: Estimate) -> str:
+    """A value with its interval for a person."""
+    value = number(found.value, 4)
+    if found.low is None or found.high is None:
         return value
-    return f"{value} ({_number(estimate.low, 4)} to {_number(estimate.high, 4)})"
+    return f"{value} ({number(found.low, 4)} to {number(found.high, 4)})"
 
 
-def _beside(model: float, no_skill: float, digits: int) -> str:
-    return f"{_number(model, digits)} / {_number(no_skill, digits)}"
+def beside(model: float, no_skill: float, digits: int) -> str:
+    """A score of a model and that of no skill for a person."""
+    return f"{number(model, digits)} / {number(no_skill, digits)}"
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """A number for a person."""
     if value is None or not math.isfinite(value):
         return NONE
     text = f"{abs(value):.{digits}f}"
     return (MINUS if value < 0 and float(text) else "") + text
 
 
-def _percent(value: float) -> str:
-    return NONE if not math.isfinite(value) else f"{value:.1%}"
+def percent(value: float | None) -> str:
+    """A share for a person."""
+    return NONE if value is None or not math.isfinite(value) else f"{value:.1%}"
 
 
 def _shown(value: Any) -> str:
