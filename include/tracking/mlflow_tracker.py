@@ -125,7 +125,7 @@ def _try_database(uri: str) -> None:
 
     try:
         engine = create_engine(uri)
-    except ArgumentError:  # its message is the whole address, with the password
+    except (ArgumentError, ValueError):  # its message is the whole address, with the password
         raise MissingInput("The address of the tracking store is no http(s):// and no database.") from None
     try:
         engine.connect().close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +10,6 @@ import pytest
 from include.objects import ObjectStore
 from include.tracking import outbox
 from include.tracking.run import TrackedRun
-from tests.s3 import connect, served
-
-
-@pytest.fixture
-def bucket(tmp_path: Path) -> Iterator[ObjectStore]:
-    with served(tmp_path) as server:
-        store = ObjectStore(connect(server.server_port), "bqx", "")
-        store.ensure_bucket()
-        yield store
-        store.client.close()
 
 
 def record(number: int, score: float = 0.1) -> TrackedRun:
@@ -81,16 +69,16 @@ def test_a_record_that_waits_is_there_once(bucket: ObjectStore) -> None:
     assert len(waiting(bucket)) == 2
 
 
-def test_a_server_that_is_down_loses_nothing_and_the_newest_counts(bucket: ObjectStore) -> None:
+def test_a_server_that_is_down_loses_nothing(bucket: ObjectStore) -> None:
     def down() -> Any:
         raise ConnectionError("https://bqx:hunter2@tracking:443 does not answer\nread the manual")
 
     outbox.put(bucket, [record(1), record(2)])
     told = outbox.deliver(bucket, down)
     assert told == (0, 2, "ConnectionError: https://bqx:***@tracking:443 does not answer")
+    before = set(waiting(bucket))
     outbox.put(bucket, [record(2, 0.2), record(3)])
-    for key, seconds in zip(waiting(bucket), (10, 10, 10, 10), strict=True):
-        assert bucket.get(key), seconds
+    assert before < set(waiting(bucket))
     server = Server()
     assert outbox.deliver(bucket, lambda: server) == (4, 0, "")
     assert len(server.runs) == 3
@@ -100,7 +88,7 @@ def test_a_record_that_is_refused_does_not_hold_up_the_others(bucket: ObjectStor
     server = Server(**{"2": ValueError("too long"), "5": ValueError("too long as well")})
     outbox.put(bucket, map(record, range(8)))
     assert outbox.deliver(bucket, lambda: server) == (6, 2, "ValueError: too long")
-    assert [record(number).name in key for number, key in zip((2, 5), waiting(bucket), strict=True)]
+    assert [key.split("/")[2] for key in waiting(bucket)] == [record(2).name, record(5).name]
 
 
 def test_a_server_that_refuses_everything_is_left_alone(bucket: ObjectStore) -> None:
