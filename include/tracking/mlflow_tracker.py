@@ -15,9 +15,10 @@ EXPERIMENT = "bqx"
 KEY = "bqx.key"  # the tag by which a run is found again
 ARTEFACTS = "tracking/artefacts"  # in the bucket
 FINISHED = "FINISHED"
-# MLflow tries for four minutes by default, each time for two; what waits is delivered by the next run anyway.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # with the password
+    # MLflow would try for four minutes, each time for two; what waits is delivered by the next run anyway.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "GIT_PYTHON_REFRESH": "quiet",

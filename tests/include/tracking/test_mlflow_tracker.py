@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +15,7 @@ import pytest
 
 from include.errors import MissingInput
 from include.objects import ObjectStore
-from include.tracking import mlflow_tracker, outbox
+from include.tracking import outbox
 from include.tracking.mlflow_tracker import MlflowTracker
 from include.tracking.run import TrackedRun
 from local.postgres import Postgres, is_free
@@ -34,6 +37,7 @@ def record(name: str, score: float = 0.25, **tags: str) -> TrackedRun:
 
 def test_a_record_becomes_a_run(bucket: ObjectStore, store_uri: str, mlflow_runs: Any) -> None:
     MlflowTracker(store_uri, bucket).deliver(record("become"), WHEN)
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true", "set before MLflow is imported"
     (run,) = mlflow_runs("become")
     assert run.data.params == {"rounds": "500", "seed": "7"}
     assert run.data.metrics == {"test/r2_h15": 0.25, "test/skill_mean": -0.001}
@@ -172,8 +176,44 @@ def test_a_server_over_http_that_is_down_is_left_soon(
     assert "hunter2" not in problem
 
 
-def test_telemetry_is_off() -> None:
-    assert mlflow_tracker._ENVIRONMENT["MLFLOW_DISABLE_TELEMETRY"] == "true"
+def test_a_server_over_http_that_asks_for_a_password(
+    bucket: ObjectStore, store_uri: str, mlflow_runs: Any, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    with served_mlflow(store_uri, "bqx:hunter2", monkeypatch) as port:
+        outbox.put(bucket, [record("asked-1"), record("asked-2")])
+        for _ in range(2):
+            tracker = MlflowTracker(f"http://bqx:hunter2@127.0.0.1:{port}", bucket)
+            assert outbox.deliver(bucket, lambda: tracker).waiting == 0  # noqa: B023
+    assert [run.data.metrics for run in mlflow_runs("asked-")] == [record("").metrics] * 2
+    assert "hunter2" not in "".join(capfd.readouterr())
+
+
+@contextmanager
+def served_mlflow(store_uri: str, account: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """MLflow's own server, which lets an account in; gives its port."""
+    monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", store_uri)
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", "s3://bqx/elsewhere")
+    from mlflow.server import app
+    from werkzeug.serving import make_server
+
+    known = "Basic " + base64.b64encode(account.encode()).decode()
+
+    def guarded(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ.get("HTTP_AUTHORIZATION") != known:
+            start_response("401 Unauthorized", [])
+            return [b""]
+        return app(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, guarded, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def history(store_uri: str, run: Any) -> list[float]:
