@@ -1,16 +1,13 @@
-"""A bucket, and a store of MLflow in a database of the session's PostgreSQL."""
+"""A bucket for each test."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from include.objects import ObjectStore
-from local.postgres import Postgres
 from tests.s3 import connect, served
 
 
@@ -22,26 +19,3 @@ def bucket(tmp_path: Path) -> Iterator[ObjectStore]:
         store.ensure_bucket()
         yield store
         store.client.close()
-
-
-@pytest.fixture(scope="session")
-def store_uri(postgres: Postgres) -> str:
-    """Address of a store that the tests of a process share: making its tables takes seconds."""
-    name = f"mlflow_{os.getpid()}"
-    postgres.create_database(name)
-    return postgres.url(name)
-
-
-@pytest.fixture
-def mlflow_runs(store_uri: str) -> Any:
-    """Function that gives the runs of the store whose key has a beginning."""
-
-    def found(key: str) -> list[Any]:
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=store_uri)
-        experiment = client.get_experiment_by_name("bqx")
-        assert experiment is not None
-        return list(client.search_runs([experiment.experiment_id], f"tags.`bqx.key` LIKE '{key}%'"))
-
-    return found

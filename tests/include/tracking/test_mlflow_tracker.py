@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,6 +164,16 @@ def test_an_address_that_is_none_is_refused_without_its_password(bucket: ObjectS
     with pytest.raises(MissingInput, match="no http") as caught:
         MlflowTracker(uri, bucket)
     assert "hunter2" not in str(caught.value)
+
+
+def test_without_mlflow_records_wait(
+    bucket: ObjectStore, store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    outbox.put(bucket, [record("absent")])
+    tracked, waiting, problem = outbox.deliver(bucket, lambda: MlflowTracker(store_uri, bucket))
+    assert (tracked, waiting) == (0, 1)
+    assert "install the extra `tracking`" in problem
 
 
 def test_a_server_over_http_that_is_down_is_left_soon(
