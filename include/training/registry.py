@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from include.dataset.export import open_manifest
 from include.errors import RegistryRefused
 from include.objects import ObjectStore
+from include.training.decisions import decisions_of
 
 __all__ = ["GROUPS", "register"]
 
@@ -25,36 +26,38 @@ GROUPS = "bqx-"  # and the pair: name of a group
 TYPES = ["application/json"]
 APPROVED, REJECTED = "Approved", "Rejected"
 _PAGE = 100  # the most that a list gives at once
-_METADATA = re.compile(r"[\w\s.:/=+@-]{1,256}")  # what SageMaker takes as a value
+_OF_ARCHIVE = ("weight", "job", "sha256", "code_hash")
+_METADATA = re.compile(r"[\w .:/=+@-]{1,256}")  # what SageMaker takes as a value
 
 Plain = Mapping[str, Any]
 
 
 def register(
-    bucket: ObjectStore, client: Any, images: Mapping[str, str], decisions: Mapping[str, Plain]
+    bucket: ObjectStore, client: Any, image_of: Callable[[str], str], choice: Plain
 ) -> dict[str, Any]:
-    """Let the registry hold exactly one package for every decision.
+    """Let the registry hold exactly one package for every decision of a run.
 
     Args:
         bucket: the whole bucket.
         client: boto3 client of SageMaker.
-        images: address of the image that serves a model, by model.
-        decisions: the records by their keys, see `include.training.tracking.decisions_of`. One without an
-            archive has nothing to register.
+        image_of: address of the image of a model.
+        choice: what the task `choose` returned; ``records`` has the key of each pair's decision record. A
+            decision without an archive has nothing to register.
 
     Returns:
         ``packages``, the ARN of the package by pair; ``created``, how many are new; ``summary``, a sentence.
 
     Raises:
         RegistryRefused: SageMaker does not take one; says which.
+        MissingInput: a record, or the data set that it names, is gone.
     """
     manifest = cache(lambda dataset_id: open_manifest(bucket._replace(prefix="datasets"), dataset_id))
-    wanted = {key: record for key, record in decisions.items() if record["archives"]}
+    wanted = {key: record for key, record in decisions_of(bucket, choice).items() if record["archives"]}
     packages: dict[str, str] = {}
     created = 0
     for key, record in wanted.items():
         lineage = {"catalogue_hash": manifest(record["dataset_id"]).catalogue_hash}
-        request = _request(bucket, key, record, images, lineage)
+        request = _request(bucket, key, record, image_of, lineage)
         try:
             _ensure_group(client, request["ModelPackageGroupName"], record["pair"])
             found = _find(client, request)
@@ -96,7 +99,7 @@ def _find(client: Any, request: Plain) -> str | None:
 
 
 def _request(
-    bucket: ObjectStore, key: str, record: Plain, images: Mapping[str, str], lineage: dict[str, str]
+    bucket: ObjectStore, key: str, record: Plain, image_of: Callable[[str], str], lineage: dict[str, str]
 ) -> dict[str, Any]:
     """The request for the package of a decision. Of an ensemble, the model of most weight comes first."""
     first, *others = sorted(record["archives"], key=lambda archive: (-archive["weight"], archive["model"]))
@@ -105,20 +108,20 @@ def _request(
         "ModelPackageGroupName": f"{GROUPS}{record['pair']}",
         "ModelPackageDescription": f"Decision {key}",
         "ClientToken": f"{record['pair']}-{digest}",
-        "InferenceSpecification": _specification(bucket, first, images),
+        "InferenceSpecification": _specification(bucket, first, image_of),
         "ModelApprovalStatus": APPROVED if record["deployable"] else REJECTED,
         "CustomerMetadataProperties": {"decision": key} | _metadata(record) | lineage,
     }
     if others:
         request["AdditionalInferenceSpecifications"] = [
-            {"Name": archive["model"].replace("_", "-")} | _specification(bucket, archive, images)
+            {"Name": archive["model"].replace("_", "-")} | _specification(bucket, archive, image_of)
             for archive in others
         ]
     return request
 
 
-def _specification(bucket: ObjectStore, archive: Plain, images: Mapping[str, str]) -> dict[str, Any]:
-    container = {"Image": images[archive["model"]], "ModelDataUrl": bucket.uri(archive["key"])}
+def _specification(bucket: ObjectStore, archive: Plain, image_of: Callable[[str], str]) -> dict[str, Any]:
+    container = {"Image": image_of(archive["model"]), "ModelDataUrl": bucket.uri(archive["key"])}
     return {
         "Containers": [container],
         "SupportedContentTypes": TYPES,
@@ -130,5 +133,5 @@ def _metadata(record: Plain) -> dict[str, str]:
     """The texts of the record that SageMaker takes, hashes among them, and what is known of each archive."""
     told = {name: value for name, value in record.items() if isinstance(value, str)}
     for archive in record["archives"]:
-        told |= {f"{archive['model']}.{name}": str(archive[name]) for name in ("weight", "job", "sha256")}
+        told |= {f"{archive['model']}.{name}": str(archive[name]) for name in _OF_ARCHIVE if name in archive}
     return {name: value for name, value in told.items() if _METADATA.fullmatch(value)}

@@ -15,11 +15,12 @@ from include.reports import FOLDER, INDEX, Reports
 from include.tracking import outbox
 from include.tracking.mlflow_tracker import MlflowTracker
 from include.tracking.run import TrackedRun
+from include.training.decisions import decisions_of
 from include.training.jobs import result_of
 from include.training.scoring import KIND
 from include.training.truth.report import SCORES
 
-__all__ = ["decisions_of", "track"]
+__all__ = ["track"]
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def track(
         uri: address of the tracking server, None for no tracking. It may hold a password.
         planned: from `include.training.jobs.plan`.
         networks: the same of the networks; None if none were planned.
-        choice: ``decisions``, the key of each pair's decision record.
+        choice: what the task `choose` returned; ``records`` has the key of each pair's decision record.
         run_label: of the run; its leaderboard has the scores.
 
     Returns:
@@ -68,20 +69,6 @@ def track(
         )
         log.warning(summary)
     return _told(delivery, summary)
-
-
-def decisions_of(bucket: ObjectStore, choice: Plain) -> dict[str, dict[str, Any]]:
-    """The decision records of a run by their keys.
-
-    Raises:
-        MissingInput: one is not there.
-    """
-    found = {key: bucket.get(key) for key in choice["decisions"].values()}
-    if absent := [key for key, body in found.items() if body is None]:
-        raise MissingInput(
-            f"{bucket.uri(absent[0])} is gone. Clear the task choose: it writes the record again."
-        )
-    return {key: dict(json.loads(body or b"")) for key, body in found.items()}
 
 
 def _told(delivery: outbox.Delivery, summary: str) -> dict[str, Any]:
@@ -148,10 +135,10 @@ def _identity(bucket: ObjectStore, job: Plain, result: Plain, card: Plain) -> di
 
 def _decision(key: str, record: Plain, model: str) -> dict[str, str]:
     """Whether this model was chosen; an ensemble chooses several."""
-    members = {archive["model"] for archive in record["archives"]} | {record["chosen"]}
+    members = [archive["model"] for archive in record["archives"]]
     return {
         "decision": key,
-        "choice": record["chosen"],
+        "choice": record["chosen"] or "none",
         "chosen": str(model in members).lower(),
         "deployable": str(record["deployable"]).lower(),
     }

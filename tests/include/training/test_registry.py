@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,6 @@ from include.training.registry import register
 from local.aws import packages
 from tests.include.training.worlds import make_dataset
 from tests.sagemaker import BUCKET, Aws, served
-
-IMAGES = {"random_forest": "trees:1", "xgboost": "trees:1", "tft": "networks:1"}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +50,16 @@ def decision(pair: str, number: int = 1, **more: Any) -> tuple[str, dict[str, An
     return f"decisions/{pair}/{number:016x}.json", record | more
 
 
+def registered(aws: Aws, bucket: ObjectStore, *decisions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """Write the records, as the task `choose` does, and register them."""
+    for key, record in decisions:
+        bucket.put(key, json.dumps(record).encode())
+    choice = {"records": {record["pair"]: key for key, record in decisions}}
+    return register(
+        bucket, aws.sagemaker, lambda model: "networks:1" if model == "tft" else "trees:1", choice
+    )
+
+
 def of_group(aws: Aws, pair: str) -> list[dict[str, Any]]:
     """The packages of a pair, oldest first, as they are described."""
     listed = aws.sagemaker.list_model_packages(ModelPackageGroupName=f"bqx-{pair}", MaxResults=100)
@@ -60,7 +69,7 @@ def of_group(aws: Aws, pair: str) -> list[dict[str, Any]]:
 
 def test_a_decision_is_a_package_with_its_lineage(aws: Aws, bucket: ObjectStore) -> None:
     key, record = decision("eurusd")
-    told = register(bucket, aws.sagemaker, IMAGES, {key: record})
+    told = registered(aws, bucket, (key, record))
     (package,) = of_group(aws, "eurusd")
     assert told["packages"] == {"eurusd": package["ModelPackageArn"]}
     assert told["summary"] == "1 decisions are in the model registry, 1 of them are new."
@@ -88,36 +97,36 @@ def test_a_decision_is_a_package_with_its_lineage(aws: Aws, bucket: ObjectStore)
 def test_a_decision_is_registered_once_also_when_its_token_is_forgotten(
     aws: Aws, bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decisions = dict([decision("gbpusd"), decision("usdjpy")])
-    first = register(bucket, aws.sagemaker, IMAGES, decisions)
-    again = register(bucket, aws.sagemaker, IMAGES, decisions)
+    decisions = (decision("gbpusd"), decision("usdjpy"))
+    first = registered(aws, bucket, *decisions)
+    again = registered(aws, bucket, *decisions)
     monkeypatch.setattr(packages, "REMEMBERED", 0.0)
-    later = register(bucket, aws.sagemaker, IMAGES, decisions)
+    later = registered(aws, bucket, *decisions)
     assert first["packages"] == again["packages"] == later["packages"]
     assert (first["created"], again["created"], later["created"]) == (2, 0, 0)
     aws.sagemaker.update_model_package(
         ModelPackageArn=first["packages"]["gbpusd"], ModelApprovalStatus="Rejected"
     )
-    assert register(bucket, aws.sagemaker, IMAGES, decisions)["created"] == 0, "a person's word stays"
+    assert registered(aws, bucket, *decisions)["created"] == 0, "a person's word stays"
     assert of_group(aws, "gbpusd")[0]["ModelApprovalStatus"] == "Rejected"
-    register(bucket, aws.sagemaker, IMAGES, dict([decision("gbpusd", 2, deployable=False)]))
+    registered(aws, bucket, decision("gbpusd", 2, deployable=False))
     assert [each["ModelApprovalStatus"] for each in of_group(aws, "gbpusd")] == ["Rejected", "Rejected"]
-    assert register(bucket, aws.sagemaker, IMAGES, decisions)["packages"] == first["packages"]
+    assert registered(aws, bucket, *decisions)["packages"] == first["packages"]
 
 
 def test_the_answer_of_a_creation_is_lost(aws: Aws, bucket: ObjectStore) -> None:
-    decisions = dict([decision("audusd")])
+    decisions = (decision("audusd"),)
     aws.trouble.add("sagemaker", "CreateModelPackage", status=500, times=1, applied=True)
     with pytest.raises(RegistryRefused, match=r"decision s3://bqx/decisions/audusd/.*clear this task"):
-        register(bucket, aws.sagemaker, IMAGES, decisions)
-    assert register(bucket, aws.sagemaker, IMAGES, decisions)["created"] == 0
+        registered(aws, bucket, *decisions)
+    assert registered(aws, bucket, *decisions)["created"] == 0
     assert len(of_group(aws, "audusd")) == 1
 
 
 def test_an_ensemble_has_all_its_archives(aws: Aws, bucket: ObjectStore) -> None:
     weights = {"random_forest": 0.25, "xgboost": 0.4, "tft": 0.35}
     members = [archive("eurjpy", model, weight) for model, weight in weights.items()]
-    register(bucket, aws.sagemaker, IMAGES, dict([decision("eurjpy", chosen="ensemble", archives=members)]))
+    registered(aws, bucket, decision("eurjpy", chosen="ensemble", archives=members))
     (package,) = of_group(aws, "eurjpy")
     others = package["AdditionalInferenceSpecifications"]
     told = [package["InferenceSpecification"], *others]
@@ -130,16 +139,17 @@ def test_an_ensemble_has_all_its_archives(aws: Aws, bucket: ObjectStore) -> None
 
 
 def test_every_pair_has_a_group_and_what_has_no_archive_is_left_out(aws: Aws, bucket: ObjectStore) -> None:
-    decisions = dict(decision(pair, 7) for pair in PAIRS)
-    nothing = dict([decision("eurgbp", 8, archives=[], deployable=False)])
-    told = register(bucket, aws.sagemaker, IMAGES, decisions | nothing)
-    assert told["created"] == len(PAIRS)
+    nothing = {"archives": [], "chosen": None, "deployable": False}
+    told = registered(
+        aws, bucket, *(decision(pair, 7, **(nothing if pair == "eurgbp" else {})) for pair in PAIRS)
+    )
+    assert told["created"] == len(PAIRS) - 1
     pages = aws.sagemaker.get_paginator("list_model_package_groups").paginate(NameContains="bqx-")
     names = [one["ModelPackageGroupName"] for page in pages for one in page["ModelPackageGroupSummaryList"]]
-    assert sorted(names) == sorted(f"bqx-{pair}" for pair in PAIRS)
+    assert sorted(names) == sorted(f"bqx-{pair}" for pair in PAIRS if pair != "eurgbp")
 
 
 def test_it_is_found_among_many(aws: Aws, bucket: ObjectStore) -> None:
     for number in range(103):
-        register(bucket, aws.sagemaker, IMAGES, dict([decision("nzdusd", 100 + number)]))
-    assert register(bucket, aws.sagemaker, IMAGES, dict([decision("nzdusd", 100)]))["created"] == 0
+        registered(aws, bucket, decision("nzdusd", 100 + number))
+    assert registered(aws, bucket, decision("nzdusd", 100))["created"] == 0

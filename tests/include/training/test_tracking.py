@@ -17,8 +17,9 @@ from include.reports import Reports
 from include.tracking import outbox
 from include.tracking.mlflow_tracker import MlflowTracker
 from include.training import scoring
+from include.training.decisions import decisions_of
 from include.training.jobs import result_of
-from include.training.tracking import decisions_of, track
+from include.training.tracking import track
 from tests.include.training import test_jobs as training
 from tests.sagemaker import BUCKET, Aws, served
 
@@ -52,7 +53,7 @@ def planned(aws: Aws, bucket: ObjectStore) -> dict[str, Any]:
 def choice(bucket: ObjectStore, planned: dict[str, Any]) -> dict[str, Any]:
     """XGBoost for eurusd, the forest for gbpusd, which may not be deployed."""
     chosen = {"eurusd": "xgboost", "gbpusd": "random_forest"}
-    return {"decisions": {pair: decide(bucket, planned, pair, model) for pair, model in chosen.items()}}
+    return {"records": {pair: decide(bucket, planned, pair, model) for pair, model in chosen.items()}}
 
 
 def decide(bucket: ObjectStore, planned: dict[str, Any], pair: str, *models: str) -> str:
@@ -124,7 +125,7 @@ def test_parameters_scores_lineage_and_choice_of_every_model(
         assert tags["catalogue_hash"] == manifest.catalogue_hash
         assert len(tags["code_hash"]) == len(tags["manifest_hash"]) == 64
         assert bucket.get(tags["archive"].removeprefix(f"s3://{BUCKET}/"))
-        assert tags["decision"] == choice["decisions"][job["pair"]]
+        assert tags["decision"] == choice["records"][job["pair"]]
         chosen = {"eurusd": "xgboost", "gbpusd": "random_forest"}[job["pair"]]
         assert (tags["choice"], tags["chosen"]) == (chosen, str(chosen == job["model"]).lower())
         assert tags["deployable"] == str(job["pair"] == "eurusd").lower()
@@ -172,7 +173,7 @@ def test_an_ensemble_chooses_its_members(
     bucket: ObjectStore, planned: dict[str, Any], choice: dict[str, Any], store_uri: str, mlflow_runs: Any
 ) -> None:
     both = decide(bucket, planned, "eurusd", "xgboost", "random_forest")
-    mixed = {"decisions": choice["decisions"] | {"eurusd": both}}
+    mixed = {"records": choice["records"] | {"eurusd": both}}
     assert track(bucket, store_uri, planned, None, mixed, RUN)["tracked"] == 4
     tags = [run.data.tags for run in mlflow_runs("bqx-eurusd")]
     assert [(each["bqx.choice"], each["bqx.chosen"]) for each in tags] == [("ensemble", "true")] * 2
@@ -200,7 +201,7 @@ def test_what_is_missing_is_named(
     with pytest.raises(MissingInput, match=r"other-run/scores.json is not there. Clear the task report"):
         track(bucket, DOWN, planned, None, choice, "other-run")
     with pytest.raises(MissingInput, match=r"decisions/eurusd/none.json is gone. Clear the task choose"):
-        decisions_of(bucket, {"decisions": {"eurusd": "decisions/eurusd/none.json"}})
+        decisions_of(bucket, {"records": {"eurusd": "decisions/eurusd/none.json"}})
 
 
 def test_a_model_that_was_not_trained_is_left_out(
