@@ -59,21 +59,21 @@ class MlflowTracker:
     def deliver(self, run: TrackedRun, recorded: datetime) -> None:
         """Write what the run lacks; see `include.tracking.run.Tracker`."""
         moment = round(recorded.timestamp() * 1000)
-        there = self._only(run, moment - round(run.seconds * 1000))
-        self._write(there, run, moment)
-        if there.info.status != FINISHED:
+        existing = self._ensure_run(run, moment - round(run.seconds * 1000))
+        self._complete(existing, run, moment)
+        if existing.info.status != FINISHED:
             for name, document in run.documents.items():
-                self._keep(there, name, document)
-            self._client.set_terminated(there.info.run_id, FINISHED, end_time=moment)
+                self._keep(existing, name, document)
+            self._client.set_terminated(existing.info.run_id, FINISHED, end_time=moment)
 
-    def _only(self, run: TrackedRun, started: int) -> Any:
+    def _ensure_run(self, run: TrackedRun, started: int) -> Any:
         """The run of this name. If two tasks created it at once, both keep the same and delete the other."""
-        found = self._search(run.name)
-        if not found:
+        runs = self._search(run.name)
+        if not runs:
             tags = {KEY: run.name} | run.tags
             self._client.create_run(self._experiment, start_time=started, tags=tags, run_name=run.name)
-            found = self._search(run.name)
-        kept, *others = sorted(found, key=lambda each: str(each.info.run_id))
+            runs = self._search(run.name)
+        kept, *others = sorted(runs, key=lambda each: str(each.info.run_id))
         for other in others:
             self._client.delete_run(other.info.run_id)
         return kept
@@ -81,42 +81,42 @@ class MlflowTracker:
     def _search(self, name: str) -> list[Any]:
         return list(self._client.search_runs([self._experiment], f"tags.`{KEY}` = '{name}'"))
 
-    def _write(self, there: Any, run: TrackedRun, moment: int) -> None:
+    def _complete(self, existing: Any, run: TrackedRun, moment: int) -> None:
         """One call with whatever differs, none if nothing does."""
         from mlflow.entities import Metric, Param, RunTag
 
-        known = there.data
-        params = [Param(name, value) for name, value in run.params.items() if name not in known.params]
+        data = existing.data
+        params = [Param(name, value) for name, value in run.params.items() if name not in data.params]
         metrics = [
             Metric(name, value, moment, 0)
             for name, value in run.metrics.items()
-            if known.metrics.get(name) != value
+            if data.metrics.get(name) != value
         ]
-        tags = [RunTag(name, value) for name, value in run.tags.items() if known.tags.get(name) != value]
+        tags = [RunTag(name, value) for name, value in run.tags.items() if data.tags.get(name) != value]
         if params or metrics or tags:
-            self._client.log_batch(there.info.run_id, metrics, params, tags)
+            self._client.log_batch(existing.info.run_id, metrics, params, tags)
 
-    def _keep(self, there: Any, name: str, document: Any) -> None:
+    def _keep(self, existing: Any, name: str, document: Any) -> None:
         folder = self._bucket.uri("")
-        if there.info.artifact_uri.startswith(folder):
-            key = f"{there.info.artifact_uri.removeprefix(folder)}/{name}"
+        if existing.info.artifact_uri.startswith(folder):
+            key = f"{existing.info.artifact_uri.removeprefix(folder)}/{name}"
             self._bucket.put(key, json.dumps(document, indent=1).encode())
         else:  # somebody made the experiment with another place for artefacts
-            self._client.log_dict(there.info.run_id, dict(document), name)
+            self._client.log_dict(existing.info.run_id, dict(document), name)
 
     def _ensure_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
             try:
                 place = self._bucket.uri(ARTEFACTS)
                 return str(self._client.create_experiment(EXPERIMENT, artifact_location=place))
             except MlflowException:  # another task was faster
-                found = self._client.get_experiment_by_name(EXPERIMENT)
-                if found is None:
+                experiment = self._client.get_experiment_by_name(EXPERIMENT)
+                if experiment is None:
                     raise
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
 
 def _try_database(uri: str) -> None:

@@ -57,25 +57,25 @@ def deliver(bucket: ObjectStore, connect: Callable[[], Tracker]) -> Delivery:
         bucket: the whole bucket.
         connect: opens the tracking server; only called if something waits.
     """
-    waiting = sorted(bucket.list(FOLDER), key=lambda found: (found.modified, found.key))
+    waiting = sorted(bucket.list(FOLDER), key=lambda record: (record.modified, record.key))
     if not waiting:
         return Delivery(0, 0, "")
     try:
         tracker = connect()
     except Exception as error:  # whatever it is, training is not to be stopped by it
         return Delivery(0, len(waiting), _reason(error))
-    delivered, problem, refused = 0, "", 0
-    for found in waiting:
+    delivered, problem, refusals = 0, "", 0
+    for record in waiting:
         try:
-            tracker.deliver(TrackedRun.of(bucket.get(found.key) or b""), found.modified)
-            bucket.delete([found.key])
+            tracker.deliver(TrackedRun.of(bucket.get(record.key) or b""), record.modified)
+            bucket.delete([record.key])
         except Exception as error:  # as above
-            log.warning("Record %s was not delivered: %s", bucket.uri(found.key), _reason(error))
-            problem, refused = problem or _reason(error), refused + 1
-            if refused == PATIENCE:
+            log.warning("Record %s was not delivered: %s", bucket.uri(record.key), _reason(error))
+            problem, refusals = problem or _reason(error), refusals + 1
+            if refusals == PATIENCE:
                 break
         else:
-            delivered, refused = delivered + 1, 0
+            delivered, refusals = delivered + 1, 0
     return Delivery(delivered, len(waiting) - delivered, problem)
 
 

@@ -20,12 +20,12 @@ def decisions_of(bucket: ObjectStore, choice: Mapping[str, Any]) -> dict[str, di
     Raises:
         MissingInput: one is not there.
     """
-    found = {}
+    records = {}
     for key in choice["records"].values():
         body = bucket.get(key)
         if body is None:
             raise MissingInput(
                 f"{bucket.uri(key)} is gone. Clear the task choose: it writes the record again."
             )
-        found[key] = dict(json.loads(body))
-    return found
+        records[key] = dict(json.loads(body))
+    return records

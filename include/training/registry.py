@@ -60,9 +60,9 @@ def register(
         request = _request(bucket, key, record, image_of, lineage)
         try:
             _ensure_group(client, request["ModelPackageGroupName"], record["pair"])
-            found = _find(client, request)
-            created += found is None
-            packages[record["pair"]] = found or client.create_model_package(**request)["ModelPackageArn"]
+            arn = _find(client, request)
+            created += arn is None
+            packages[record["pair"]] = arn or client.create_model_package(**request)["ModelPackageArn"]
         except client.exceptions.ClientError as error:
             raise RegistryRefused(
                 f"The model registry does not take decision {bucket.uri(key)}: {error} Correct that, then "
@@ -131,7 +131,7 @@ def _specification(bucket: ObjectStore, archive: Plain, image_of: Callable[[str]
 
 def _metadata(record: Plain) -> dict[str, str]:
     """The texts of the record that SageMaker takes, hashes among them, and what is known of each archive."""
-    told = {name: value for name, value in record.items() if isinstance(value, str)}
+    texts = {name: value for name, value in record.items() if isinstance(value, str)}
     for archive in record["archives"]:
-        told |= {f"{archive['model']}.{name}": str(archive[name]) for name in _OF_ARCHIVE if name in archive}
-    return {name: value for name, value in told.items() if _METADATA.fullmatch(value)}
+        texts |= {f"{archive['model']}.{name}": str(archive[name]) for name in _OF_ARCHIVE if name in archive}
+    return {name: value for name, value in texts.items() if _METADATA.fullmatch(value)}

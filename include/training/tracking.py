@@ -1,4 +1,4 @@
-"""The task `track` of the DAG bqx_train: what the tracking server is told of a run's models."""
+"""The task `track` of the DAG bqx_train: what MLflow is to hold of a run's models."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def track(
         MissingInput: the leaderboard or a decision record is not there.
     """
     if not uri:
-        return _told(outbox.Delivery(0, 0, ""), "No model was tracked: there is no connection bqx_mlflow.")
+        return _outcome(outbox.Delivery(0, 0, ""), "No model was tracked: there is no connection bqx_mlflow.")
     outbox.put(bucket, _runs(bucket, planned, networks, choice, run_label))
     delivery = outbox.deliver(bucket, lambda: MlflowTracker(uri, bucket))
     summary = f"{delivery.tracked} models were recorded in MLflow."
@@ -68,10 +68,10 @@ def track(
             "next run delivers them as well."
         )
         log.warning(summary)
-    return _told(delivery, summary)
+    return _outcome(delivery, summary)
 
 
-def _told(delivery: outbox.Delivery, summary: str) -> dict[str, Any]:
+def _outcome(delivery: outbox.Delivery, summary: str) -> dict[str, Any]:
     return {"tracked": delivery.tracked, "waiting": delivery.waiting, "summary": summary}
 
 
@@ -145,8 +145,8 @@ def _decision(key: str, record: Plain, model: str) -> dict[str, str]:
 
 
 def _costs(result: Plain) -> dict[str, float]:
-    named = {name: result.get(name) for name in ("seconds", "billable_seconds")}
-    return {f"job/{name}": float(value) for name, value in named.items() if value is not None}
+    costs = {name: result.get(name) for name in ("seconds", "billable_seconds")}
+    return {f"job/{name}": float(value) for name, value in costs.items() if value is not None}
 
 
 def _verdicts(scores: Plain, pair: str, model: str) -> dict[str, str]:
@@ -160,21 +160,21 @@ def _verdicts(scores: Plain, pair: str, model: str) -> dict[str, str]:
 
 def _metrics(scores: Plain, pair: str, model: str) -> dict[str, float]:
     """``{set}/{score}_{h15 .. h75 or mean}``, as in the leaderboard; what is not defined is left out."""
-    found: dict[str, float | None] = {}
+    metrics: dict[str, float | None] = {}
     for name, each in scores["sets"].items():
-        wholes = [(f"h{block['h']}", block, block["whole"]) for block in each["blocks"]]
+        horizons = [(f"h{block['h']}", block, block["whole"]) for block in each["blocks"]]
         means = [("mean", row, row) for row in each["pairs"]]
-        for where, of, told in wholes + means:
-            if (of["pair"], of["model"]) == (pair, model):
-                found |= {f"{name}/{score}_{where}": value for score, value in _values(told).items()}
-    return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+        for suffix, owner, group in horizons + means:
+            if (owner["pair"], owner["model"]) == (pair, model):
+                metrics |= {f"{name}/{score}_{suffix}": value for score, value in _values(group).items()}
+    return {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
 
 
-def _values(told: Plain) -> dict[str, float | None]:
+def _values(group: Plain) -> dict[str, float | None]:
     """The scores of one horizon, or their means over the horizons."""
-    coverage = told["coverage"]
-    values = {name: told[name]["model"] for name in _BESIDE}
-    values |= {f"{name}_no_skill": told[name]["no_skill"] for name in _BESIDE}
-    values |= {"skill": told["skill"]["value"]}
-    values |= {f"skill_{end}": told["skill"][end] for end in ("low", "high")}
+    coverage = group["coverage"]
+    values = {name: group[name]["model"] for name in _BESIDE}
+    values |= {f"{name}_no_skill": group[name]["no_skill"] for name in _BESIDE}
+    values |= {"skill": group["skill"]["value"]}
+    values |= {f"skill_{end}": group["skill"][end] for end in ("low", "high")}
     return values | {"coverage": coverage["value"] if isinstance(coverage, dict) else coverage}

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ REMEMBERED = 8 * 3600.0  # seconds for which a ClientToken is recognised; invent
 _ARCHIVE = re.compile(r"s3://[^/]+/.+\.tar\.gz")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS model_group (name TEXT PRIMARY KEY, last INTEGER NOT NULL, document TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS package (arn TEXT PRIMARY KEY, token TEXT, asked TEXT, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS package (arn TEXT PRIMARY KEY, token TEXT, request TEXT, document TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS token ON package (token);
 """
 _GROUP = (
@@ -49,6 +49,8 @@ class Packages:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(_TABLES)
         self.operations: dict[str, Callable[[Document, Call], Document | None]] = {
             "CreateModelPackageGroup": self._create_group,
             "DescribeModelPackageGroup": self._describe_group,
@@ -60,10 +62,10 @@ class Packages:
             "DeleteModelPackage": self._delete,
         }
 
-    def _create_group(self, asked: Document, call: Call) -> Document:
-        name = asked["ModelPackageGroupName"]
+    def _create_group(self, request: Document, call: Call) -> Document:
+        name = request["ModelPackageGroupName"]
         arn = _arn(call, "model-package-group", name)
-        document = {n: value for n, value in asked.items() if n != "Tags"} | {
+        document = {n: value for n, value in request.items() if n != "Tags"} | {
             "ModelPackageGroupArn": arn,
             "ModelPackageGroupStatus": "Completed",
             "CreationTime": time.time(),
@@ -76,68 +78,68 @@ class Packages:
                 raise invalid(f"Model Package Group already exists: {arn}") from error
         return {"ModelPackageGroupArn": arn}
 
-    def _describe_group(self, asked: Document, call: Call) -> Document:
+    def _describe_group(self, request: Document, call: Call) -> Document:
         with self._transaction() as connection:
-            return _group(connection, asked, call)
+            return _group(connection, request, call)
 
-    def _list_groups(self, asked: Document, call: Call) -> Document:
+    def _list_groups(self, request: Document, call: Call) -> Document:
         with self._transaction() as connection:
             groups = _documents(connection.execute("SELECT document FROM model_group"))
-        shown = page(groups, asked, "ModelPackageGroupName", _GROUP)
-        return {"ModelPackageGroupSummaryList": shown.pop("summaries")} | shown
+        listing = page(groups, request, "ModelPackageGroupName", _GROUP)
+        return {"ModelPackageGroupSummaryList": listing.pop("summaries")} | listing
 
-    def _create(self, asked: Document, call: Call) -> Document:
-        _check(asked)
-        token, same = asked.get("ClientToken"), json.dumps(asked, sort_keys=True)
+    def _create(self, request: Document, call: Call) -> Document:
+        _check(request)
+        token, same = request.get("ClientToken"), json.dumps(request, sort_keys=True)
         with self._transaction() as connection:
-            group = _group(connection, asked, call)
-            if known := _remembered(connection, token):
-                if known["asked"] != same:
+            group = _group(connection, request, call)
+            if earlier := _remembered(connection, token):
+                if earlier["request"] != same:
                     raise ServiceError(
                         "ConflictException",
                         f"ClientToken {token} was used for a request with other parameters.",
                     )
-                return {"ModelPackageArn": known["arn"]}
-            document = _new(connection, asked, group, call)
+                return {"ModelPackageArn": earlier["arn"]}
+            document = _new(connection, request, group, call)
             values = (document["ModelPackageArn"], token, same, json.dumps(document))
             connection.execute("INSERT INTO package VALUES (?, ?, ?, ?)", values)
         return {"ModelPackageArn": document["ModelPackageArn"]}
 
-    def _describe(self, asked: Document, call: Call) -> Document:
+    def _describe(self, request: Document, call: Call) -> Document:
         with self._transaction() as connection:
-            return _package(connection, asked["ModelPackageName"], call)
+            return _package(connection, request["ModelPackageName"], call)
 
-    def _list(self, asked: Document, call: Call) -> Document:
+    def _list(self, request: Document, call: Call) -> Document:
         with self._transaction() as connection:
             packages = _documents(connection.execute("SELECT document FROM package"))
-            if "ModelPackageGroupName" in asked:
-                name = _group(connection, asked, call)["ModelPackageGroupName"]
+            if "ModelPackageGroupName" in request:
+                name = _group(connection, request, call)["ModelPackageGroupName"]
                 packages = [each for each in packages if each["ModelPackageGroupName"] == name]
-            elif asked.get("ModelPackageType", UNVERSIONED) == UNVERSIONED:
+            elif request.get("ModelPackageType", UNVERSIONED) == UNVERSIONED:
                 packages = []
-        status = asked.get("ModelApprovalStatus")
+        status = request.get("ModelApprovalStatus")
         packages = [each for each in packages if status in (None, each["ModelApprovalStatus"])]
-        shown = page(packages, asked, "ModelPackageGroupName", _SUMMARY)
-        return {"ModelPackageSummaryList": shown.pop("summaries")} | shown
+        listing = page(packages, request, "ModelPackageGroupName", _SUMMARY)
+        return {"ModelPackageSummaryList": listing.pop("summaries")} | listing
 
-    def _update(self, asked: Document, call: Call) -> Document:
-        arn = asked["ModelPackageArn"]
+    def _update(self, request: Document, call: Call) -> Document:
+        arn = request["ModelPackageArn"]
         with self._transaction() as connection:
             document = _package(connection, arn, call)
             kept = ("ModelApprovalStatus", "ApprovalDescription")
-            document |= {name: asked[name] for name in kept if name in asked}
+            document |= {name: request[name] for name in kept if name in request}
             metadata = document.get("CustomerMetadataProperties", {})
-            metadata |= asked.get("CustomerMetadataProperties", {})
-            for name in asked.get("CustomerMetadataPropertiesToRemove", ()):
+            metadata |= request.get("CustomerMetadataProperties", {})
+            for name in request.get("CustomerMetadataPropertiesToRemove", ()):
                 metadata.pop(name, None)
             document |= {"CustomerMetadataProperties": metadata, "LastModifiedTime": time.time()}
             values = (json.dumps(document), arn)
             connection.execute("UPDATE package SET document = ? WHERE arn = ?", values)
         return {"ModelPackageArn": arn}
 
-    def _delete(self, asked: Document, call: Call) -> None:
+    def _delete(self, request: Document, call: Call) -> None:
         with self._transaction() as connection:
-            arn = _package(connection, asked["ModelPackageName"], call)["ModelPackageArn"]
+            arn = _package(connection, request["ModelPackageName"], call)["ModelPackageArn"]
             connection.execute("DELETE FROM package WHERE arn = ?", (arn,))
 
     @contextmanager
@@ -146,7 +148,6 @@ class Packages:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=30)
         connection.row_factory = sqlite3.Row
         try:
-            connection.executescript(_TABLES)
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -154,60 +155,62 @@ class Packages:
             connection.close()
 
 
-def _check(asked: Document) -> None:
+def _check(request: Document) -> None:
     """Refuse what cannot be registered."""
-    if "ModelPackageName" in asked and "ModelPackageGroupName" in asked:
+    if "ModelPackageName" in request and "ModelPackageGroupName" in request:
         raise invalid(
             "Both ModelPackageName and ModelPackageGroupName are provided in the input. Cannot determine "
             "which one to use."
         )
-    if "ModelPackageGroupName" not in asked:
+    if "ModelPackageGroupName" not in request:
         raise invalid("The stand-in keeps model packages of groups only: name a ModelPackageGroupName.")
     specifications = [
-        asked.get("InferenceSpecification"),
-        *asked.get("AdditionalInferenceSpecifications", ()),
+        *([request["InferenceSpecification"]] if "InferenceSpecification" in request else []),
+        *request.get("AdditionalInferenceSpecifications", ()),
     ]
-    for container in (each for told in specifications for each in (told or {}).get("Containers", ())):
-        if not _ARCHIVE.fullmatch(container.get("ModelDataUrl", "s3://none/none.tar.gz")):
-            raise invalid(f"ModelDataUrl {container['ModelDataUrl']} is no s3://bucket/key.tar.gz.")
+    for specification in specifications:
+        for container in specification["Containers"]:
+            address = container.get("ModelDataUrl")
+            if address is not None and not _ARCHIVE.fullmatch(address):
+                raise invalid(f"ModelDataUrl {address} is no s3://bucket/key.tar.gz.")
 
 
-def _new(connection: sqlite3.Connection, asked: Document, group: Document, call: Call) -> Document:
+def _new(connection: sqlite3.Connection, request: Document, group: Document, call: Call) -> Document:
     """The document of a package that begins now; numbers of versions are never used again."""
     name = group["ModelPackageGroupName"]
     (version,) = connection.execute(
         "UPDATE model_group SET last = last + 1 WHERE name = ? RETURNING last", (name,)
     ).fetchone()
     moment = time.time()
-    return {n: value for n, value in asked.items() if n not in ("Tags", "ClientToken")} | {
+    return {n: value for n, value in request.items() if n not in ("Tags", "ClientToken")} | {
         "ModelPackageName": name,
         "ModelPackageGroupName": name,
         "ModelPackageVersion": version,
         "ModelPackageArn": _arn(call, "model-package", f"{name}/{version}"),
         "ModelPackageStatus": "Completed",
         "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
-        "ModelApprovalStatus": asked.get("ModelApprovalStatus", PENDING),
+        "ModelApprovalStatus": request.get("ModelApprovalStatus", PENDING),
         "CreationTime": moment,
         "LastModifiedTime": moment,
         "CreatedBy": {},
     }
 
 
-def _group(connection: sqlite3.Connection, asked: Document, call: Call) -> Document:
-    name = asked["ModelPackageGroupName"].rpartition("/")[2]
-    found = _documents(connection.execute("SELECT document FROM model_group WHERE name = ?", (name,)))
-    if not found:
+def _group(connection: sqlite3.Connection, request: Document, call: Call) -> Document:
+    name = request["ModelPackageGroupName"].rpartition("/")[2]
+    groups = _documents(connection.execute("SELECT document FROM model_group WHERE name = ?", (name,)))
+    if not groups:
         raise invalid(f"ModelPackageGroup {_arn(call, 'model-package-group', name)} does not exist.")
-    return found[0]
+    return groups[0]
 
 
 def _package(connection: sqlite3.Connection, named: str, call: Call) -> Document:
     """A package by its ARN, or ``group/version``."""
     arn = named if named.startswith("arn:") else _arn(call, "model-package", named)
-    found = _documents(connection.execute("SELECT document FROM package WHERE arn = ?", (arn,)))
-    if not found:
+    packages = _documents(connection.execute("SELECT document FROM package WHERE arn = ?", (arn,)))
+    if not packages:
         raise invalid(f"ModelPackage {arn} does not exist.")
-    return found[0]
+    return packages[0]
 
 
 def _remembered(connection: sqlite3.Connection, token: str | None) -> sqlite3.Row | None:
