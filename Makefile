@@ -51,7 +51,7 @@ check: $(VENV)/.dev ## lint, types, generated docs, versions on Amazon MWAA
 	$(VENV)/bin/sqlfluff lint include/sql
 	$(PY) -m tools.dictionary --check
 	$(PY) -m tools.verify --check
-	$(COMPILE) $(MWAA) -o $(VENV)/requirements-mwaa.txt
+	$(COMPILE) $(MWAA) --extra tracking -o $(VENV)/requirements-mwaa.txt
 
 verify: $(VENV)/.dev ## test every feature family and keep the result beside its code
 	$(PY) -m tools.verify --jobs '$(JOBS)'
@@ -73,10 +73,11 @@ install: $(VENV)/.runtime ## only install
 
 lock: $(VENV)/.dev ## resolve requirements*.txt anew from pyproject.toml
 	$(COMPILE) $(LOCK) -o requirements.txt
-	$(COMPILE) $(LOCK) -o requirements-local.txt --extra local -c requirements.txt
-	$(COMPILE) $(LOCK) -o requirements-dev.txt --extra local --extra dev -c requirements-local.txt
+	$(COMPILE) $(LOCK) -o requirements-local.txt $(LOCAL) -c requirements.txt
+	$(COMPILE) $(LOCK) -o requirements-dev.txt $(LOCAL) --extra dev -c requirements-local.txt
 	$(COMPILE) $(MWAA) --upgrade -o requirements-mwaa.txt
 COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --quiet --no-emit-index-url --custom-compile-command 'make lock'
+LOCAL := --extra local --extra tracking
 LOCK := --universal --python-version 3.11 --upgrade
 # Amazon MWAA: its Python, its forced pins, and its default constraints; see mwaa/README.md. No comments on where a
 # version comes from: on MWAA a line with "-c" in it, even in a comment, switches its default constraints off.

@@ -108,6 +108,10 @@ class SuspiciousScore(BqxError):
     """A model forecasts better than anything honest can: nothing goes on before somebody looked."""
 
 
+class RegistryRefused(BqxError):
+    """The model registry does not take a decision; what is registered already stays."""
+
+
 class PlanRefused(BqxError):
     """The project plan cannot be updated: access, schema or data are wrong; nothing was written."""
 

@@ -14,6 +14,7 @@ CONNECTION = "bqx_postgres"
 REPORTS_VARIABLE = "bqx_reports"  # Airflow Variable: folder of all reports, for a deployment without a bucket
 AWS_CONNECTION = "aws_default"
 AIRTABLE_CONNECTION = "bqx_airtable"
+TRACKING_CONNECTION = "bqx_mlflow"  # optional: MLflow, where every trained model is recorded
 PLAN_FOLDER = "plan"  # in the bucket: what the tasks of bqx_plan leave each other
 BUCKET_VARIABLE = "bqx_bucket"  # Airflow Variable: the S3 bucket of data sets, models and reports
 BUILD_POOL = "bqx_builds"  # its slots bound how many builds run at once; four workers by default

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 EXECUTOR_WORKERS = 16
 # Of the caller's environment: another Airflow, another Python, accounts that are none of our business,
 # another stack whose `env` was sourced.
-FOREIGN = ("AIRFLOW", "PYTHON", "AWS_", "BOTO_", "AIRTABLE_", "BQX_")
+FOREIGN = ("AIRFLOW", "PYTHON", "AWS_", "BOTO_", "AIRTABLE_", "BQX_", "MLFLOW_")
 
 
 class Component(NamedTuple):
@@ -37,7 +37,7 @@ def components() -> tuple[Component, ...]:
 
 
 def settings(
-    state: State, *, metadata_url: str, bqx_url: str, port: int, root: Path = ROOT
+    state: State, *, metadata_url: str, bqx_url: str, tracking_url: str, port: int, root: Path = ROOT
 ) -> dict[str, str]:
     """Every variable the stack sets for its components.
 
@@ -45,12 +45,15 @@ def settings(
         state: where Airflow keeps its files and secrets.
         metadata_url: libpq URL of the metadata database.
         bqx_url: libpq URL of the database the DAGs work on.
+        tracking_url: libpq URL of the database that MLflow keeps its runs in.
         port: port of the API server and UI.
         root: the bundle.
     """
     return _airflow_settings(state, metadata_url, port, root) | {
         "AIRFLOW_HOME": str(state.airflow),
         "AIRFLOW_CONN_BQX_POSTGRES": bqx_url,
+        "AIRFLOW_CONN_BQX_MLFLOW": json.dumps({"conn_type": "generic", "extra": {"uri": tracking_url}}),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONPATH": str(root),
         "GX_ANALYTICS_ENABLED": "false",
         "NUMBA_CACHE_DIR": str(state.numba),

@@ -27,6 +27,7 @@ from local.state import State
 
 DATABASE = "bqx"
 METADATA = "airflow"
+TRACKING = "mlflow"
 FIRST_PORT, LAST_PORT = 8080, 8179
 MIGRATING = 300.0  # seconds that making Airflow's tables may take
 PATIENCE = 180.0  # seconds until the components must be healthy
@@ -96,6 +97,7 @@ class Stack:
         self.postgres.create_database(DATABASE)
         # After a power cut Airflow may forget its last half second; tasks are made to be run again.
         self.postgres.create_database(METADATA, {"synchronous_commit": "off"})
+        self.postgres.create_database(TRACKING)  # MLflow makes its tables when the first run is tracked
         if (
             self.is_up
             and port in (None, self.port)
@@ -142,6 +144,8 @@ class Stack:
         """Variables by which a client finds the stack."""
         return {
             "BQX_DATABASE_URL": self.postgres.url(DATABASE),
+            "MLFLOW_TRACKING_URI": self.postgres.url(TRACKING),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
             "AIRFLOW_HOME": str(self.state.airflow),
             "AIRFLOW_API_URL": f"http://127.0.0.1:{self.port}",
         } | services.exports(self.state, self.service_ports)
@@ -215,6 +219,7 @@ class Stack:
             self.state,
             metadata_url=self.postgres.url(METADATA),
             bqx_url=self.postgres.url(DATABASE),
+            tracking_url=self.postgres.url(TRACKING),
             port=port,
             root=self.root,
         ) | services.settings(self.state, self.service_ports)

@@ -19,7 +19,7 @@ LEVELS = {
     "pairs": 0, "names": 0, "errors": 0, "settings": 0, "pages": 0,
     "charts": 0,
     "features": 1, "objects": 1,
-    "storage": 2, "reports": 2,
+    "storage": 2, "reports": 2, "tracking": 2,
     "build": 3,
     "market": 4, "migration": 4, "dataset": 4, "quality": 4, "events": 4,
     "training": 5,

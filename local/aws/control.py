@@ -9,6 +9,7 @@ from typing import Any
 from local.aws import channels, jobs, listing, model, refusals
 from local.aws.call import Call
 from local.aws.errors import ServiceError, missing
+from local.aws.packages import Packages
 from local.aws.refusals import Throttle
 from local.aws.runner import Runner
 from local.aws.settings import Settings
@@ -42,6 +43,7 @@ class Control:
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             "DeleteTags": self._delete_tags,
+            **Packages(settings.folder / "registry.sqlite").operations,
         }
 
     def answer(self, call: Call) -> bytes:

@@ -20,7 +20,11 @@ def ours(tmp_path: Path) -> dict[str, str]:
     state = State(tmp_path / "state")
     state.create()
     return settings(
-        state, metadata_url="postgresql://u:p@h:1/airflow", bqx_url="postgresql://u:p@h:1/bqx", port=8_123
+        state,
+        metadata_url="postgresql://u:p@h:1/airflow",
+        bqx_url="postgresql://u:p@h:1/bqx",
+        tracking_url="postgresql://u:p@h:1/mlflow",
+        port=8_123,
     )
 
 
@@ -55,6 +59,7 @@ def test_the_callers_own_airflow_does_not_leak_in(ours: dict[str, str]) -> None:
         "AWS_ENDPOINT_URL_S3": "https://production",
         "AIRTABLE_TOKEN": "production",
         "BQX_S3_BUCKET": "production",
+        "MLFLOW_TRACKING_URI": "production",
         "HOME": "/home/me",
         "no_proxy": "intranet",
     }
@@ -71,7 +76,9 @@ def test_the_callers_own_airflow_does_not_leak_in(ours: dict[str, str]) -> None:
 def test_secrets_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
     state.create()
-    first, second = (settings(state, metadata_url="a", bqx_url="b", port=1) for _ in range(2))
+    first, second = (
+        settings(state, metadata_url="a", bqx_url="b", tracking_url="c", port=1) for _ in range(2)
+    )
     assert first == second
 
 

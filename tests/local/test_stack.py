@@ -127,3 +127,5 @@ def test_exports_are_complete(stack: Stack) -> None:
     assert {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"} <= set(exports)
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "BQX_S3_BUCKET"} <= set(exports)
     assert exports["BQX_DATABASE_URL"].endswith("/bqx")
+    assert exports["MLFLOW_TRACKING_URI"].endswith("/mlflow")
+    assert stack.postgres.connect("mlflow").close() is None
