@@ -11,7 +11,8 @@ from tests.training_jobs import Embedded
 
 NAME = "bqx-eurusd-tune-0123456789ab"
 PLACE = f"training/{'c' * 16}"
-# Leaves a file for each time it runs, says its objective, and goes on when it may.
+# Says its objective and goes on when it may: when the file `until` is there, or for a token that it takes. It
+# leaves a file beside them each time it runs.
 PROGRAM = """
 import json, os, pathlib, sys, time
 base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
@@ -21,7 +22,20 @@ if given["what"] == "fail":
     (base / "output/failure").write_text("the bars are of another market")
     sys.exit(1)
 print("val_rmse_mean=" + given["subsample"] + ";", flush=True)
-while given["until"] and not pathlib.Path(given["until"]).exists():
+until = pathlib.Path(given["until"] or "/")
+
+def may_go_on():
+    for token in until.parent.glob("token-*"):
+        try:
+            token.unlink()
+            return True
+        except FileNotFoundError:
+            continue  # another trial was faster
+    return until.exists()
+
+if given["until"]:
+    (until.parent / f"ran-{os.environ['TRAINING_JOB_NAME']}@{os.getpid()}").touch()
+while not may_go_on():
     time.sleep(0.02)
 (base / "model/model.json").write_text("{}")
 """
@@ -41,7 +55,7 @@ def tuning_request(
     folder = f"s3://{aws.bucket.bucket}/{PLACE}/tuning/{NAME}/"
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket.bucket}/datasets/tiny/"}
     ranges = [{"Name": "subsample", "MinValue": "0.7", "MaxValue": "0.9", "ScalingType": "Linear"}]
-    members = ("RoleArn", "ResourceConfig", "StoppingCondition", "EnableManagedSpotTraining")
+    members = ("RoleArn", "ResourceConfig", "EnableManagedSpotTraining")
     return {
         "HyperParameterTuningJobName": NAME,
         "HyperParameterTuningJobConfig": {
@@ -63,6 +77,7 @@ def tuning_request(
             },
             "InputDataConfig": [{"ChannelName": "dataset", "DataSource": {"S3DataSource": source}}],
             "OutputDataConfig": {"S3OutputPath": folder},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
             "CheckpointConfig": {"S3Uri": f"{folder}checkpoints/"},
         },
         "Tags": [{"Key": "bqx:request", "Value": value}],
