@@ -340,6 +340,23 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "fold_train_days": DATASET_PARAMS["fold_train_days"],
     "fold_test_days": DATASET_PARAMS["fold_test_days"],
     "fold_step_days": DATASET_PARAMS["fold_step_days"],
+    "tune": {
+        "default": False,
+        "type": "boolean",
+        "title": "Tune XGBoost",
+        "description": "Search settings on the pairs to tune, and train all pairs with the best ones.",
+    },
+    "tuning_pairs": {
+        "default": list(MAJORS),
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "uniqueItems": True,
+        "title": "Pairs to tune",
+        "description": "Pairs on which settings are tried; those that the data set lacks are left out.",
+    },
+    "trials": _whole(8, 1, "Trials", "Settings that are tried for every pair to tune."),
+    "parallel_trials": _whole(2, 1, "Trials at once", "Trials of one pair that run at the same time."),
     "seed": _whole(7, 0, "Seed", "The same seed and data give the same bytes of a model."),
     "instance_type": {
         "default": "ml.m5.xlarge",

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from include.dataset.export import open_manifest
 from include.dataset.manifest import Manifest
 from include.dataset.retention import newest
-from include.errors import MissingInput, NothingToDo
+from include.errors import NothingToDo
 from include.objects import ObjectStore
-from include.training import archive
+from include.training import inputs, tuning
 from include.training.requests import (
     CHECKPOINTS,
     DATASETS,
@@ -29,8 +29,6 @@ from include.training.requests import (
 
 log = logging.getLogger(__name__)
 
-CODE = "code"  # folder of the bucket
-PIPELINE = "operator_triggered"  # kind of a run that another DAG started
 RESULT = "result.json"  # in the folder of a job: what its completed attempt left
 
 
@@ -46,29 +44,25 @@ def plan(
         bucket: the whole bucket.
         account: where the jobs run.
         params: those of the form.
-        announced: what the data set that started this run says of itself: its ``dataset_id``, and whether it
-            was made ``by`` another DAG.
+        announced: as of `inputs.dataset_of`.
 
     Returns:
         ``dataset_id`` and ``content_hash``; ``jobs``, all that belong to the run, by pair, model, name and
         request_hash; ``requests``, those of the jobs that have no result yet; ``summary``, a sentence.
 
     Raises:
-        MissingInput: there is no such data set.
+        MissingInput: there is no such data set, or it is to be tuned and was not.
         BadParameter: it has no rows of a pair.
         NothingToDo: bqx_pipeline made the data set, and trains it itself, with the params it was given.
     """
-    announced = announced or {}
-    if announced.get("by") == PIPELINE:
-        raise NothingToDo(f"bqx_pipeline made data set {announced['dataset_id']} and trains it itself.")
-    manifest = _manifest(bucket, announced.get("dataset_id") or params["dataset_id"])
-    code = archive.pack()
-    params = {**params, "code": f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"}
+    manifest = inputs.dataset_of(bucket, params, announced)
+    tuned = tuning.tuned_settings(bucket, manifest, params, account)
+    params = {**params, "code": inputs.code_key(), "tuned": tuned}
     pairs = params["pairs"] or sorted({part.pair for part in manifest.files})
     jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in params["models"]]
     missing = [job for job in jobs if result_of(bucket, manifest.content_hash, job.name) is None]
     if not params["dry_run"] and missing:
-        bucket.put(params["code"], code)
+        inputs.put_code(bucket)
         for job in missing:
             bucket.put(job.key(INPUT), input_document(job, account.bucket))
     summary = _summary(manifest, jobs, missing)
@@ -153,14 +147,6 @@ def trained_models(bucket: ObjectStore) -> Trained:
             _, pair, short, _ = job.split("-")
             by_pair.setdefault(pair, set()).add(named[short])
     return Trained(dataset_id, by_pair)
-
-
-def _manifest(bucket: ObjectStore, dataset_id: str | None) -> Manifest:
-    datasets = bucket._replace(prefix=DATASETS)
-    dataset_id = dataset_id or next(iter(newest(datasets)), None)
-    if dataset_id is None:
-        raise MissingInput(f"There is no data set in s3://{bucket.bucket}/datasets. Run bqx_dataset.")
-    return open_manifest(datasets, dataset_id)
 
 
 def _summary(manifest: Manifest, jobs: Sequence[Job], missing: Sequence[Job]) -> str:

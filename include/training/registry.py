@@ -51,7 +51,7 @@ def register(
         RegistryRefused: SageMaker does not take one; says which.
         MissingInput: a record, or the data set that it names, is gone.
     """
-    manifest = cache(lambda dataset_id: open_manifest(bucket._replace(prefix="datasets"), dataset_id))
+    manifest = cache(lambda dataset_id: open_manifest(bucket._replace(prefix=DATASETS), dataset_id))
     wanted = {key: record for key, record in decisions_of(bucket, choice).items() if record["archives"]}
     packages: dict[str, str] = {}
     created = 0

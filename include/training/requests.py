@@ -34,7 +34,8 @@ CHECKPOINTS = "checkpoints/"  # in the folder of a job, and where the job finds 
 LOCAL_CHECKPOINTS = "/opt/ml/checkpoints"
 REQUEST_TAG = "bqx:request"
 METRICS = tuple(  # what the job prints of itself, for SageMaker to show
-    {"Name": f"val_rmse_h{h}", "Regex": rf"val_rmse_h{h}=([-+0-9.eE]+)"} for h in (15, 30, 45, 60, 75)
+    {"Name": f"val_rmse_{what}", "Regex": rf"val_rmse_{what}=([-+0-9.eE]+)"}
+    for what in ("h15", "h30", "h45", "h60", "h75", "mean")
 )
 
 
@@ -92,7 +93,8 @@ def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any],
         manifest: of the data set.
         pair: spelt as in ``eurusd``.
         model: one of `MODELS`.
-        params: those of the form of bqx_train, and ``code``, the key of the code archive.
+        params: those of the form of bqx_train, ``code``, the key of the code archive, and ``tuned``, settings
+            that jobs of xgboost get in place of their own, if there are any.
         account: where it runs.
 
     Raises:
@@ -184,6 +186,8 @@ def _settings(
         size: params[param],
     }
     settings |= {name: params[name] for name in SHARED}
+    if model == "xgboost":
+        settings |= params.get("tuned", {})  # found on a few pairs, for all
     return {name: _text(value) for name, value in settings.items()}
 
 

@@ -80,7 +80,7 @@ def _runs(
 ) -> Iterator[TrackedRun]:
     reports = Reports(bucket._replace(prefix=FOLDER))
     scores = _scores(reports, run_label)
-    manifest = open_manifest(bucket._replace(prefix="datasets"), planned["dataset_id"])
+    manifest = open_manifest(bucket._replace(prefix=DATASETS), planned["dataset_id"])
     lineage = {
         "dataset": manifest.dataset_id,
         "content_hash": manifest.content_hash,

@@ -14,6 +14,7 @@ from werkzeug.wsgi import get_input_stream
 from local.aws.errors import CBOR, JSON, QUERY, REST
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/aws4_request")
+_NAMES = ("TrainingJobName", "HyperParameterTuningJobName", "ResourceArn")
 _RPC = re.compile(r"/service/[^/]+/operation/([^/?]+)")
 
 
@@ -38,11 +39,11 @@ class Call(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The training job a request of SageMaker is about; empty if it is about none."""
+        """The job a request of SageMaker is about; empty if it is about none."""
         with suppress(ValueError, AttributeError):
             parameters = json.loads(self.body or b"{}")
-            named = parameters.get("TrainingJobName") or parameters.get("ResourceArn") or ""
-            return str(named).rpartition("/")[2]
+            named = [parameters[name] for name in _NAMES if parameters.get(name)]
+            return str(named[0]).rpartition("/")[2] if named else ""
         return ""
 
 

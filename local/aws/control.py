@@ -8,13 +8,16 @@ from typing import Any
 
 from local.aws import channels, jobs, listing, model, refusals
 from local.aws.call import Call
-from local.aws.errors import ServiceError, missing
+from local.aws.errors import ServiceError
+from local.aws.kinds import TRAINING_JOB
 from local.aws.packages import Packages
 from local.aws.refusals import Throttle
 from local.aws.runner import Runner
 from local.aws.settings import Settings
 from local.aws.storage import Storage
 from local.aws.store import Document, Store
+from local.aws.tuner import Tuner
+from local.aws.tuning_control import TuningControl
 
 MOST_TAGS = 50
 
@@ -26,13 +29,18 @@ class Control:
 
     Args:
         settings: of the server.
-        store: of the jobs.
+        store: of the training jobs.
+        tunings: of the tuning jobs.
         storage: S3, to see whether inputs are there.
-        runner: runs the jobs.
+        runner: runs the training jobs.
+        tuner: runs the tuning jobs.
     """
 
-    def __init__(self, settings: Settings, store: Store, storage: Storage, runner: Runner) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, tunings: Store, storage: Storage, runner: Runner, tuner: Tuner
+    ) -> None:
         self._settings, self._store, self._storage, self._runner = settings, store, storage, runner
+        self._stores = {each.kind.resource: each for each in (store, tunings)}
         self._throttle = Throttle(settings.rate)
         self._operations: dict[str, Callable[[Parameters, Call], Document | None]] = {
             "CreateTrainingJob": self._create,
@@ -40,6 +48,7 @@ class Control:
             "StopTrainingJob": self._stop,
             "ListTrainingJobs": self._list,
             "DeleteTrainingJob": self._delete,
+            **TuningControl(settings, store, tunings, storage, tuner).operations,
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             "DeleteTags": self._delete_tags,
@@ -75,22 +84,13 @@ class Control:
         refusals.check(asked, self._settings)
         job = jobs.new(asked, call.region)
         channels.check(job, self._storage)
-        self._store.add(job, lambda active: refusals.check_quota(job, active, self._settings.quota))
-        self._runner.start(jobs.name_of(job))
+        self._runner.add(job)
         return {"TrainingJobArn": job["TrainingJobArn"]}
 
     def _describe(self, asked: Parameters, call: Call) -> Document:
-        return jobs.describe(self._store.get(asked["TrainingJobName"]))
+        return self._store.get(asked["TrainingJobName"])
 
     def _stop(self, asked: Parameters, call: Call) -> None:
-        def stop(job: Document) -> None:
-            if not jobs.is_active(job):
-                raise jobs.rejected(job)
-            if job["TrainingJobStatus"] != jobs.STOPPING:
-                job["TrainingJobStatus"] = jobs.STOPPING
-                jobs.enter(job, jobs.STOPPING)
-
-        self._store.change(asked["TrainingJobName"], stop)
         self._runner.stop(asked["TrainingJobName"])
 
     def _delete(self, asked: Parameters, call: Call) -> None:
@@ -107,25 +107,28 @@ class Control:
             job["tags"] = tags
             return tags
 
-        return {"Tags": _tags(self._store.change(_named(asked), add))}
+        store, name = self._named(asked)
+        return {"Tags": _tags(store.change(name, add))}
 
     def _list_tags(self, asked: Parameters, call: Call) -> Document:
-        return {"Tags": _tags(self._store.get(_named(asked))["tags"])}
+        store, name = self._named(asked)
+        return {"Tags": _tags(store.get(name)["tags"])}
 
     def _delete_tags(self, asked: Parameters, call: Call) -> Document:
         def delete(job: Document) -> None:
             for name in asked["TagKeys"]:
                 job["tags"].pop(name, None)
 
-        self._store.change(_named(asked), delete)
+        store, name = self._named(asked)
+        store.change(name, delete)
         return {}
 
-
-def _named(asked: Parameters) -> str:
-    kind, _, name = asked["ResourceArn"].rpartition(":")[2].partition("/")
-    if kind != "training-job":
-        raise missing()
-    return str(name)
+    def _named(self, asked: Parameters) -> tuple[Store, str]:
+        """The store that a resource belongs to, and its name there."""
+        kind, _, name = asked["ResourceArn"].rpartition(":")[2].partition("/")
+        if kind not in self._stores:
+            raise TRAINING_JOB.missing(name)
+        return self._stores[kind], str(name)
 
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str]]:

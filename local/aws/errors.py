@@ -45,11 +45,6 @@ def invalid(message: str) -> ServiceError:
     return ServiceError("ValidationException", message)
 
 
-def missing() -> ServiceError:
-    """What SageMaker says of a job it does not know."""
-    return invalid("Requested resource not found.")
-
-
 def _cbor(texts: dict[str, str]) -> bytes:
     """A small map of texts in CBOR (RFC 8949)."""
     return bytes([0xA0 + len(texts)]) + b"".join(_cbor_text(text) for pair in texts.items() for text in pair)

@@ -7,11 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from local.aws.errors import ServiceError, invalid
-from local.aws.settings import ACCOUNT
+from local.aws.kinds import COMPLETED, FAILED, IN_PROGRESS, STOPPED, STOPPING, TRAINING_JOB
 
-IN_PROGRESS, STOPPING, STOPPED, COMPLETED, FAILED = "InProgress", "Stopping", "Stopped", "Completed", "Failed"
-ACTIVE = (IN_PROGRESS, STOPPING)
 # Secondary states; those of an end are what SecondaryStatus says for ever.
 STARTING, DOWNLOADING, TRAINING, UPLOADING = "Starting", "Downloading", "Training", "Uploading"
 INTERRUPTED, RESTARTING = "Interrupted", "Restarting"
@@ -32,13 +29,12 @@ MESSAGES = {
 }
 SPOT_SHARE = 0.3  # what a second on a spot instance costs of one on demand; invented
 LONGEST_REASON = 1024  # characters
-_OWN = ("region", "tags", "attempt", "trained", "process", "stream")  # of the document, not of AWS
 
 Document = dict[str, Any]
 
 
 def new(request: Mapping[str, Any], region: str) -> Document:
-    """The document of a job that begins now.
+    """The document of a job that begins now: what AWS tells of it, and members of our own in lower case.
 
     Args:
         request: parameters of CreateTrainingJob, checked.
@@ -47,7 +43,7 @@ def new(request: Mapping[str, Any], region: str) -> Document:
     now = time.time()
     job: Document = {name: value for name, value in request.items() if name != "Tags"}
     job |= {
-        "TrainingJobArn": f"arn:aws:sagemaker:{region}:{ACCOUNT}:training-job/{request['TrainingJobName']}",
+        "TrainingJobArn": TRAINING_JOB.arn(region, request["TrainingJobName"]),
         "TrainingJobStatus": IN_PROGRESS,
         "CreationTime": now,
         "SecondaryStatusTransitions": [],
@@ -65,18 +61,6 @@ def name_of(job: Mapping[str, Any]) -> str:
     return str(job["TrainingJobName"])
 
 
-def is_active(job: Mapping[str, Any]) -> bool:
-    """Whether it has not ended."""
-    return job["TrainingJobStatus"] in ACTIVE
-
-
-def rejected(job: Mapping[str, Any]) -> ServiceError:
-    """What a request is answered with that this job's status does not allow."""
-    return invalid(
-        f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
-    )
-
-
 def is_spot(job: Mapping[str, Any]) -> bool:
     """Whether it runs on instances that can be taken away."""
     return bool(job.get("EnableManagedSpotTraining"))
@@ -92,6 +76,19 @@ def enter(job: Document, secondary: str) -> None:
     job["SecondaryStatus"], job["LastModifiedTime"] = secondary, now
     if secondary == TRAINING:
         job.setdefault("TrainingStartTime", now)
+
+
+def stop(job: Document) -> None:
+    """Let a job be stopped from now on.
+
+    Raises:
+        ServiceError: it has ended.
+    """
+    if not TRAINING_JOB.is_active(job):
+        raise TRAINING_JOB.rejected(job)
+    if job["TrainingJobStatus"] != STOPPING:
+        job["TrainingJobStatus"] = STOPPING
+        enter(job, STOPPING)
 
 
 def end(job: Document, status: str, secondary: str, reason: str = "") -> None:
@@ -114,8 +111,3 @@ def end(job: Document, status: str, secondary: str, reason: str = "") -> None:
         seconds = max(1, math.ceil(job["trained"]))
         job["TrainingTimeInSeconds"] = seconds
         job["BillableTimeInSeconds"] = max(1, round(seconds * SPOT_SHARE)) if is_spot(job) else seconds
-
-
-def describe(job: Mapping[str, Any]) -> Document:
-    """What DescribeTrainingJob answers."""
-    return {name: value for name, value in job.items() if name not in _OWN}

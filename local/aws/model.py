@@ -43,10 +43,16 @@ def check(operation: str, parameters: dict[str, Any]) -> None:
 
 
 def cut(operation: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """The members of an answer that the operation has."""
+    """The members of an answer that the operation has, at any depth."""
     shape = _service().operation_model(operation).output_shape
-    known = shape.members if shape is not None else {}
-    return {name: value for name, value in answer.items() if name in known and value is not None}
+    return {} if shape is None else dict(_cut(answer, shape))
+
+
+def _cut(value: Any, shape: Any) -> Any:
+    if shape.type_name == "structure":
+        known = {name: told for name, told in value.items() if name in shape.members and told is not None}
+        return {name: _cut(told, shape.members[name]) for name, told in known.items()}
+    return [_cut(each, shape.member) for each in value] if shape.type_name == "list" else value
 
 
 def _problems(value: Any, shape: Any, path: str) -> Iterator[str]:

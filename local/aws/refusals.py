@@ -73,13 +73,16 @@ def _check_metrics(asked: Mapping[str, Any]) -> None:
             raise invalid(f"The regex of metric {metric['Name']} is invalid: {error}") from error
 
 
-def check_quota(job: Mapping[str, Any], active: Sequence[Mapping[str, Any]], quota: int) -> None:
-    """Refuse a job that needs more instances than the account may have.
+def check_quota(
+    job: Mapping[str, Any], active: Sequence[Mapping[str, Any]], quota: int, count: int = 1
+) -> None:
+    """Refuse jobs that need more instances than the account may have.
 
     Args:
         job: that is asked for.
         active: the others.
         quota: instances of one type; those on demand and spot instances count separately.
+        count: how many such jobs are asked for.
 
     Raises:
         ServiceError: ResourceLimitExceeded.
@@ -88,14 +91,14 @@ def check_quota(job: Mapping[str, Any], active: Sequence[Mapping[str, Any]], quo
     used = sum(
         other["ResourceConfig"]["InstanceType"] == kind and jobs.is_spot(other) == spot for other in active
     )
-    if used >= quota:
+    if used + count > quota:
         what = f"{kind} for {'spot ' if spot else ''}training job usage"
         raise ServiceError(
             "ResourceLimitExceeded",
             f"The account-level service limit '{what}' is {quota} Instances, with current utilization of "
-            f"{used} Instances and a request delta of 1 Instances. Please use AWS Service Quotas to request "
-            "an increase for this quota. If AWS Service Quotas is not available, contact AWS support to "
-            "request an increase for this quota.",
+            f"{used} Instances and a request delta of {count} Instances. Please use AWS Service Quotas to "
+            "request an increase for this quota. If AWS Service Quotas is not available, contact AWS support "
+            "to request an increase for this quota.",
         )
 
 

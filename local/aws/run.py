@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.aws import artefacts, channels, jobs
 from local.aws.channels import InputError
 from local.aws.container import HOST, Container
-from local.aws.jobs import COMPLETED, FAILED, IN_PROGRESS, INTERRUPTED, STOPPED, STOPPING, TRAINING, UPLOADING
+from local.aws.jobs import INTERRUPTED, TRAINING, UPLOADING
+from local.aws.kinds import COMPLETED, FAILED, IN_PROGRESS, STOPPED, STOPPING
 from local.aws.logs import LogBook
 from local.aws.settings import Settings
 from local.aws.storage import Place, Storage
@@ -190,6 +191,7 @@ class Run(threading.Thread):
             why = self._watch(work, checkpoints, job)
         finally:
             code = work.finish()
+            self._note_objective(work, job)
         with suppress(BotoCoreError, ClientError, OSError):
             if checkpoints:
                 checkpoints.send()
@@ -229,11 +231,18 @@ class Run(threading.Thread):
             if now - synced > SYNC:
                 synced = now
                 work.flush()
+                self._note_objective(work, job)
                 with suppress(BotoCoreError, ClientError, OSError):  # the next time
                     if checkpoints:
                         checkpoints.send()
             self.closing.wait(POLL)
         return why
+
+    def _note_objective(self, work: Work, job: Document) -> None:
+        """Write down what a trial has said of its objective, after what its earlier attempts said."""
+        if "objective" in job:
+            said = [value for value, _ in work.values[job["objective"]]]
+            self._change(lambda now: now.update(history=job["history"] + said))
 
     def _due(self, job: Document, seconds: float) -> str:
         """Why the code has to end now; empty if it need not."""
@@ -298,7 +307,8 @@ class Run(threading.Thread):
             if self._work and self._work.values:
                 job["FinalMetricDataList"] = [
                     {"MetricName": name, "Value": value, "Timestamp": moment}
-                    for name, (value, moment) in self._work.values.items()
+                    for name, values in self._work.values.items()
+                    for value, moment in values[-1:]
                 ]
             if job["TrainingJobStatus"] == STOPPING and status != STOPPED:
                 jobs.end(job, STOPPED, STOPPED)  # asked for in the last moment

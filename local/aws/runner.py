@@ -7,7 +7,8 @@ import signal
 import threading
 from contextlib import suppress
 
-from local.aws import jobs
+from local.aws import jobs, refusals
+from local.aws.kinds import IN_PROGRESS
 from local.aws.logs import LogBook
 from local.aws.run import Run, Tools
 from local.aws.settings import Settings
@@ -37,6 +38,16 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
 
+    def add(self, job: Document) -> None:
+        """Run a new job.
+
+        Raises:
+            ServiceError: its name is taken, or no more instances may be used.
+        """
+        quota = self._tools.settings.quota
+        self._tools.store.add(job, lambda active: refusals.check_quota(job, active, quota))
+        self.start(jobs.name_of(job))
+
     def start(self, name: str) -> None:
         """Run a job of the store."""
         with self._lock:
@@ -45,7 +56,12 @@ class Runner:
             run.start()
 
     def stop(self, name: str) -> None:
-        """Let a job end before its time; of no effect if it has ended."""
+        """Let a job end before its time.
+
+        Raises:
+            ServiceError: it is not there, or has ended.
+        """
+        self._tools.store.change(name, jobs.stop)
         with self._lock:
             run = self._runs.get(name)
         if run is not None:
@@ -56,7 +72,7 @@ class Runner:
         for job in self._tools.store.active():
             _kill(job)
             name = jobs.name_of(job)
-            if job["TrainingJobStatus"] == jobs.IN_PROGRESS:
+            if job["TrainingJobStatus"] == IN_PROGRESS:
                 self._tools.store.change(name, lambda job: jobs.enter(job, jobs.INTERRUPTED))
             self.start(name)
 

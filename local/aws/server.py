@@ -67,15 +67,22 @@ class Server(ThreadedWSGIServer):
 
     def _behind(self) -> None:
         from local.aws.control import Control
+        from local.aws.kinds import TRAINING_JOB, TUNING_JOB
         from local.aws.runner import Runner
         from local.aws.storage import Storage
         from local.aws.store import Store
+        from local.aws.tuner import Tuner
 
-        self._store = Store(self.settings.folder / "jobs.sqlite")
+        self._store = Store(self.settings.folder / "jobs.sqlite", TRAINING_JOB)
+        self._tunings = Store(self.settings.folder / "tunings.sqlite", TUNING_JOB)
         self._storage = Storage(self.settings.s3, self.settings.key_id)
         self._runner = Runner(self.settings, self._store, self._storage, self._logs, self.endpoint)
-        self._control = Control(self.settings, self._store, self._storage, self._runner)
+        self._tuner = Tuner(self._tunings, self._store, self._runner)
+        self._control = Control(
+            self.settings, self._store, self._tunings, self._storage, self._runner, self._tuner
+        )
         self._runner.recover()
+        self._tuner.recover()
 
     @property
     def endpoint(self) -> str:
@@ -86,10 +93,12 @@ class Server(ThreadedWSGIServer):
         """End the jobs' processes, give port and folder back."""
         super().server_close()
         if self._began:  # werkzeug closes a first socket of its own while it is made
+            self._tuner.close()
             self._runner.close()
             self._logs.services.close()
             self._storage.close()
             self._store.close()
+            self._tunings.close()
             self._owner.close()
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The jobs on disk: one row each, one document a row."""
+"""The jobs of a kind on disk: one row each, one document a row."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from local.aws import jobs
-from local.aws.errors import ServiceError, missing
+from local.aws.kinds import Kind
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -24,13 +23,15 @@ CREATE TABLE IF NOT EXISTS job (
 
 
 class Store:
-    """All jobs. Threads may use it at once.
+    """All jobs of a kind. Threads may use it at once.
 
     Args:
         path: of the SQLite file.
+        kind: of the jobs.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: Kind) -> None:
+        self.kind = kind
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=WAL")
@@ -47,20 +48,15 @@ class Store:
         """Add a job, if its name is free.
 
         Args:
-            job: made by `jobs.new`.
+            job: its document.
             check: refuses it, or not, in view of the jobs that are active.
 
         Raises:
             ServiceError: ResourceInUse.
         """
-        name = jobs.name_of(job)
         with self._lock:
-            if self._find(name) is not None:
-                raise ServiceError(
-                    "ResourceInUse",
-                    "Training job names must be unique within an AWS account and region, and a training job "
-                    f"with this name already exists ({job['TrainingJobArn']})",
-                )
+            if self._find(self.kind.name(job)) is not None:
+                raise self.kind.in_use(job)
             check(self.active())
             self._write(job)
 
@@ -72,7 +68,7 @@ class Store:
         """
         job = self._find(name)
         if job is None:
-            raise missing()
+            raise self.kind.missing(name)
         return job
 
     def change(self, name: str, change: Callable[[Document], T]) -> T:
@@ -95,9 +91,13 @@ class Store:
         """
         with self._lock:
             job = self.get(name)
-            if jobs.is_active(job):
-                raise jobs.rejected(job)
+            if self.kind.is_active(job):
+                raise self.kind.rejected(job)
             self._connection.execute("DELETE FROM job WHERE name = ?", (name,))
+
+    def some(self, names: Sequence[str]) -> list[Document]:
+        """The jobs of some names that are there, in their order."""
+        return [job for name in names if (job := self._find(name)) is not None]
 
     def all(self) -> list[Document]:
         """Every job."""
@@ -118,5 +118,5 @@ class Store:
     def _write(self, job: Document) -> None:
         self._connection.execute(
             "INSERT OR REPLACE INTO job VALUES (?, ?, ?)",
-            (jobs.name_of(job), int(jobs.is_active(job)), json.dumps(job)),
+            (self.kind.name(job), int(self.kind.is_active(job)), json.dumps(job)),
         )

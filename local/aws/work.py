@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -30,7 +30,7 @@ class Work:
 
     Attributes:
         pid: of the process, which leads a group.
-        values: of each metric, the last one and when it was said.
+        values: of each metric, all that were said and when.
         tail: the last lines.
     """
 
@@ -42,7 +42,7 @@ class Work:
         metrics: Sequence[Mapping[str, str]],
         deliver: Callable[[Sequence[Line]], None],
     ) -> None:
-        self.values: dict[str, tuple[float, float]] = {}
+        self.values: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
         self.tail: deque[str] = deque(maxlen=TAIL)
         self._patterns = [(one["Name"], re.compile(one["Regex"])) for one in metrics]
         self._process = subprocess.Popen(
@@ -84,4 +84,4 @@ class Work:
         for name, pattern in self._patterns:
             if match := pattern.search(line):
                 with suppress(ValueError, IndexError):
-                    self.values[name] = float(match[1]), time.time()
+                    self.values[name].append((float(match[1]), time.time()))

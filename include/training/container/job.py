@@ -27,7 +27,7 @@ from include.training.container.rows import Rows, joined, read_rows
 from include.training.container.sets import Interval, Parts, halves, sample
 from include.training.container.settings import FOREST, Settings
 from include.training.container.stability import stability
-from include.training.container.trees import FEWEST, Learning, fit
+from include.training.container.trees import FEWEST, Learning, fit, grow, say_mean
 
 FEWEST_TO_LEARN = 100  # rows
 
@@ -180,6 +180,7 @@ def _train(inputs: Inputs, checkpoints: Checkpoints) -> Model:
     half, calibration = inputs.half, inputs.calibration
     shown = inputs.stopping if len(inputs.stopping.ts) else inputs.learned
     model = Model([], [], [], evenly(shown, MOST_ROWS))
+    grow(learning, settings, checkpoints)
     for horizon in settings.horizons:
         fitted = fit(horizon.name, learning, horizon, settings, checkpoints)
         booster = fitted.load(settings.nthread)
@@ -193,6 +194,7 @@ def _train(inputs: Inputs, checkpoints: Checkpoints) -> Model:
         model.shares.append((-1, horizon, importance(booster, columns, shown, horizon)))
         error = parts["val"].rmse
         print(f"val_rmse_{horizon.name}={'nan' if error is None else f'{error:.6f}'};", flush=True)
+    say_mean([part.rmse for part in model.predictions if part.split == "val"])
     return model
 
 

@@ -37,7 +37,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
     BOOSTING: COMMON
     | {"max_depth": "8", "subsample": "0.8", "min_child_weight": "1", "colsample_bynode": "1.0"},
 }
-_OF_THE_TOOLKIT = "sagemaker_"
+_OF_SAGEMAKER = ("sagemaker_", "_tuning_")  # of the toolkit, and of a tuning job
 _LEAST = {
     "seed": 0, "nthread": 1, "train_stride": 1, "max_train_rows": 100, "trees": 1, "rounds": 1,
     "max_depth": 1, "early_stopping_rounds": 1, "block_rounds": 1, "fold_train_days": 1, "fold_test_days": 1,
@@ -97,12 +97,12 @@ class Settings:
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Settings:
-        """Read the strings that SageMaker hands over; names beginning with ``sagemaker_`` are the toolkit's.
+        """Read the strings that SageMaker hands over; those it adds itself are left out.
 
         Raises:
             JobProblem: a name is unknown, a value is missing or makes no sense; it is named.
         """
-        given = {name: value for name, value in given.items() if not name.startswith(_OF_THE_TOOLKIT)}
+        given = {name: value for name, value in given.items() if not name.startswith(_OF_SAGEMAKER)}
         if missing := [name for name in REQUIRED if not given.get(name)]:
             raise JobProblem(
                 f"Hyperparameter {missing[0]} is missing. Every job needs {', '.join(REQUIRED)}."

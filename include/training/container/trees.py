@@ -7,6 +7,7 @@ with ``subsample``, xgboost's plain continuation would grow other trees than an 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from include.training.container.settings import FOREST, Horizon, Settings
 
 FEWEST = 50  # rows with which early stopping makes sense
 MAX_BIN = 64  # see docs/decisions/0018-training-job.md
+STRIDE = 2.5  # rounds times learning rate between two printed means: a block of 25 rounds at 0.1
 _STOPPING = "stopping"
 
 Floats = npt.NDArray[np.float64]
@@ -107,6 +109,34 @@ def fit(
         checkpoints.save(name, progress)
     rounds = best_round(progress.history) + 1 if progress.history else _rounds(settings)
     return Fitted(progress.booster, rounds, progress.history)
+
+
+def grow(learning: Learning, settings: Settings, checkpoints: Checkpoints) -> None:
+    """Let the boosters of all horizons grow together, a block of each in turn, until all are finished.
+
+    `fit` finds them in their checkpoints then. Meanwhile the mean of their errors is printed, for a tuning
+    job that stops bad trials. It compares the n-th values of its trials, so one is printed whenever rounds
+    times learning rate has grown by `STRIDE`: a slow learner is compared when it has learned as much.
+    """
+    if learning.watch is None:
+        return  # there is nothing to compare
+    progress = {horizon: checkpoints.load(horizon.name) for horizon in settings.horizons}
+    while not all(each.finished for each in progress.values()):
+        for horizon in [horizon for horizon, each in progress.items() if not each.finished]:
+            learning.label(horizon)
+            progress[horizon] = _one_more(horizon.name, learning, settings, progress[horizon])
+            checkpoints.save(horizon.name, progress[horizon])
+        rounds = settings.block_rounds * max(each.blocks for each in progress.values())
+        learned = [settings.learning_rate * r // STRIDE for r in (rounds, rounds - settings.block_rounds)]
+        if learned[0] > learned[1]:
+            say_mean([min(each.history) for each in progress.values()])
+
+
+def say_mean(errors: Sequence[float | None]) -> None:
+    """Print the mean error over the horizons; nothing if one has none."""
+    known = [error for error in errors if error is not None]
+    if len(known) == len(errors):
+        print(f"val_rmse_mean={fmean(known):.6f};", flush=True)
 
 
 def stopped(history: Sequence[float], patience: int) -> int | None:

@@ -89,7 +89,8 @@ def _advice(code: str) -> str:
     if "AccessDenied" in code or code in ("UnrecognizedClientException", "InvalidClientTokenId"):
         return (
             "Give the role of Airflow sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, "
-            "AddTags and ListTags, and iam:PassRole on the role of the jobs; or mend the connection "
-            "aws_default."
+            "AddTags and ListTags, for tuning also the same of HyperParameterTuningJob and "
+            "ListTrainingJobsForHyperParameterTuningJob, and iam:PassRole on the role of the jobs; or mend "
+            "the connection aws_default."
         )
     return "Mend what it names: image and role are Airflow Variables, the rest are params of the run."

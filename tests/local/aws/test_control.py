@@ -217,6 +217,7 @@ def test_jobs_are_listed_by_name_state_and_time(aws: Aws) -> None:
     ]
     job = aws.describe("usdjpy")
     assert {name: job[name] for name in one} == one
+    assert "HyperParameters" not in one
     pages = aws.sagemaker.get_paginator("list_training_jobs")
     for backwards in ("Ascending", "Descending"):
         found = pages.paginate(SortBy="Status", SortOrder=backwards, PaginationConfig={"PageSize": 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -44,7 +45,10 @@ def test_the_packages_of_the_image_train_both_models(
 ) -> None:
     folders = jobs.prepare(tmp_path, planted, model=model, **FOLDS)
     log = jobs.run(folders, container_python)
-    assert "val_rmse_h15=" in log
+    errors = {h: float(value) for h, value in re.findall(r"val_rmse_(h\d+)=([\d.]+);", log)}
+    assert len(errors) == 5
+    *_, mean = re.findall(r"val_rmse_mean=([\d.]+);", log)
+    assert float(mean) == pytest.approx(np.mean([*errors.values()]), rel=1e-5)
     about = json.loads((folders.model / "model.json").read_bytes())
     assert about["code_hash"] == code_hash()
     assert about["versions"] | {"python": ""} == {"xgboost": "3.2.0", "numpy": "2.1.0", "python": ""}

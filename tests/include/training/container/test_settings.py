@@ -64,8 +64,9 @@ def test_what_is_wrong_is_named(given: dict[str, str], named: str) -> None:
         Settings.of(REQUIRED | given)
 
 
-def test_names_of_the_toolkit_are_ignored() -> None:
-    assert Settings.of(REQUIRED | {"sagemaker_program": "train.py"}) == Settings.of(REQUIRED)
+@pytest.mark.parametrize("name", ["sagemaker_program", "_tuning_objective_metric"])
+def test_names_that_sagemaker_adds_are_ignored(name: str) -> None:
+    assert Settings.of(REQUIRED | {name: "any"}) == Settings.of(REQUIRED)
 
 
 def test_seeds_differ_by_step_and_are_the_same_again() -> None:

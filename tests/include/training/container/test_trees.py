@@ -18,6 +18,7 @@ from include.training.container.trees import (
     Fitted,
     best_round,
     fit,
+    grow,
     offset_of,
     outcome_of,
     parameters,
@@ -164,6 +165,29 @@ def test_with_few_stopping_rows_the_rounds_are_fixed(pieces: Pieces, tmp_path: P
         "h15", small.learning(), small.settings.horizons[0], small.settings, no_checkpoints(tmp_path)
     )
     assert (fitted.rounds, fitted.history) == (12, ())
+
+
+def test_growing_together_gives_what_each_alone_gives(pieces: Pieces, tmp_path: Path) -> None:
+    settings, together = pieces.settings, no_checkpoints(tmp_path / "together")
+    grow(pieces.learning(), settings, together)
+    for horizon in settings.horizons:
+        finished = together.load(horizon.name)
+        alone = fit(horizon.name, pieces.learning(), horizon, settings, no_checkpoints(tmp_path / "alone"))
+        assert (finished.finished, finished.booster, finished.history) == (True, alone.booster, alone.history)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.625, 3), (0.3, 1), (0.01, 0)])
+def test_means_are_said_whenever_as_much_has_been_learned(
+    rate: float, expected: int, pieces: Pieces, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(pieces.settings, learning_rate=rate, early_stopping_rounds=50)
+    checkpoints = no_checkpoints(tmp_path)
+    grow(pieces._replace(settings=settings).learning(), settings, checkpoints)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("val_rmse_mean=")]
+    assert len(said) == expected, "12 rounds in blocks of 4"
+    if expected == 3:
+        best = [min(checkpoints.load(horizon.name).history) for horizon in settings.horizons]
+        assert said[-1] == f"val_rmse_mean={np.mean(best):.6f};"
 
 
 def test_a_forest_is_one_round_of_parallel_trees(pieces: Pieces, tmp_path: Path) -> None:
