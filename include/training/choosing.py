@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from include.errors import MissingInput, TrainingFailed
+from include.errors import MissingInput, NothingToDo, TrainingFailed
 from include.objects import ObjectStore
 from include.reports import INDEX, Reports
 from include.training.choice import cost, page
@@ -29,7 +29,7 @@ from include.training.choice.rules import ENSEMBLE, MODELS, WEIGHTS, XGBOOST, se
 from include.training.outputs import Results, missing, results_of
 from include.training.truth.scores import score
 
-__all__ = ["KIND", "choose", "gate"]
+__all__ = ["KIND", "ask", "choose", "conclude", "gate"]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,6 @@ def choose(
     planned: Mapping[str, Any],
     networks: Mapping[str, Any] | None,
     gate: Mapping[str, Any] | None,
-    approved: bool | None,
     run_label: str,
 ) -> dict[str, Any]:
     """Choose the model of every pair of a run, and write its decision record and its page.
@@ -87,9 +86,9 @@ def choose(
         bucket: the whole bucket.
         reports: where the pages go.
         planned: from `include.training.jobs.plan`.
-        networks: the same for TFT and the multi-task network; None if they were not trained.
+        networks: the same for TFT and the multi-task network; None if a person refused them, or if nobody was
+            asked.
         gate: what the function `gate` returned; None if it did not run.
-        approved: the answer of a person; None if nobody was asked.
         run_label: of the run.
 
     Returns:
@@ -101,13 +100,14 @@ def choose(
         TrainingFailed: no job of the run has completed.
         MissingInput: the archive of a chosen model is gone.
     """
-    results = results_of(bucket, planned) | results_of(bucket, networks or {"jobs": ()})
+    results = results_of(bucket, planned, networks)
     if not any(results.values()):
         raise TrainingFailed(
             f"None of the {len(results)} jobs of this run has completed, so there is nothing to choose from. "
             "The log of each task train says why."
         )
     found = compare(bucket, results)
+    approved = networks is not None if (gate or {}).get("pairs") else None
     made = {}
     for pair in _pairs(planned):
         subject = _subject(pair, planned, found, gate or {}, approved)
@@ -126,6 +126,33 @@ def choose(
         "report": links[INDEX],
         "summary": "\n".join([*lines, f"  report {links[INDEX]}"]),
     }
+
+
+def ask(gate: Mapping[str, Any]) -> None:
+    """Let a person be asked about the networks.
+
+    Raises:
+        NothingToDo: the gate is closed for all pairs.
+    """
+    if not gate["pairs"]:
+        raise NothingToDo(f"Gate G2 is closed for all {len(gate['reasons'])} pairs: {gate['report']}")
+
+
+def conclude(chosen: Mapping[str, Any]) -> None:
+    """End a run.
+
+    Args:
+        chosen: what `choose` returned.
+
+    Raises:
+        TrainingFailed: models are missing.
+    """
+    if absent := chosen["missing"]:
+        raise TrainingFailed(
+            f"{len(absent)} models are missing: {', '.join(absent)}. The log of each task train says why; "
+            f"clear those that failed. The pairs were decided without them, see {chosen['report']}; they are "
+            "decided anew when the models are there."
+        )
 
 
 def _pairs(planned: Mapping[str, Any]) -> list[str]:

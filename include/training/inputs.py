@@ -42,6 +42,17 @@ def dataset_of(
     return open_manifest(datasets, dataset_id)
 
 
+def under_way(planned: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What was planned, for the tasks that come after the jobs.
+
+    Raises:
+        NothingToDo: nothing was, or it is a dry run.
+    """
+    if planned is None or planned.get("dry_run"):
+        raise NothingToDo("Nothing was to be done in this run.")
+    return planned
+
+
 def code_key() -> str:
     """Key of the archive; other code has another key."""
     return f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"

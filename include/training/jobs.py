@@ -70,19 +70,20 @@ def plan(
     return {
         "dataset_id": manifest.dataset_id,
         "content_hash": manifest.content_hash,
+        "dry_run": params["dry_run"],
         "jobs": [_named(job) for job in jobs],
         "requests": [request_of(job, params, account) for job in missing],
         "summary": summary,
     }
 
 
-def select(planned: Mapping[str, Any], *, dry_run: bool) -> list[dict[str, Any]]:
+def select(planned: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The requests to send.
 
     Raises:
         NothingToDo: it is a dry run, or every model is there already.
     """
-    if dry_run:
+    if planned["dry_run"]:
         raise NothingToDo(f"Dry run: the plan is all. {planned['summary']}")
     if not planned["requests"]:
         raise NothingToDo(planned["summary"])

@@ -18,16 +18,19 @@ Results: TypeAlias = dict[tuple[str, str], dict[str, Any] | None]
 """By pair and model: what is noted of the completed job; None if it has not completed."""
 
 
-def results_of(bucket: ObjectStore, planned: Mapping[str, Any]) -> Results:
+def results_of(
+    bucket: ObjectStore, planned: Mapping[str, Any], networks: Mapping[str, Any] | None = None
+) -> Results:
     """The results of the jobs of a run.
 
     Args:
         bucket: the whole bucket.
         planned: from `include.training.jobs.plan`.
+        networks: from `include.training.jobs.plan_networks`; None without networks.
     """
+    jobs = [*planned["jobs"], *(networks or {"jobs": ()})["jobs"]]
     return {
-        (job["pair"], job["model"]): result_of(bucket, planned["content_hash"], job["name"])
-        for job in planned["jobs"]
+        (job["pair"], job["model"]): result_of(bucket, planned["content_hash"], job["name"]) for job in jobs
     }
 
 

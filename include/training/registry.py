@@ -17,6 +17,7 @@ from include.dataset.export import open_manifest
 from include.errors import RegistryRefused
 from include.objects import ObjectStore
 from include.training.decisions import decisions_of
+from include.training.requests import DATASETS
 
 __all__ = ["GROUPS", "register"]
 

@@ -11,7 +11,7 @@ from include.errors import SuspiciousScore, TrainingFailed
 from include.features.arrays import Floats
 from include.objects import ObjectStore
 from include.reports import INDEX, Reports
-from include.training.outputs import Results, files_of, missing, results_of
+from include.training.outputs import Results, files_of, results_of
 from include.training.requests import DATASETS
 from include.training.truth import report as truth
 from include.training.truth.reduce import reduce_job
@@ -24,7 +24,11 @@ KIND = "training"  # of reports
 
 
 def report(
-    bucket: ObjectStore, reports: Reports, planned: Mapping[str, Any], run_label: str
+    bucket: ObjectStore,
+    reports: Reports,
+    planned: Mapping[str, Any],
+    networks: Mapping[str, Any] | None,
+    run_label: str,
 ) -> dict[str, Any]:
     """Write the leaderboard of a run over the jobs that have completed.
 
@@ -32,25 +36,26 @@ def report(
         bucket: the whole bucket.
         reports: where the pages go.
         planned: from `include.training.jobs.plan`.
+        networks: from `include.training.jobs.plan_networks`; None without networks.
         run_label: of the run.
 
     Returns:
         ``report``, the link of the page; ``summary``, a few lines.
 
     Raises:
-        TrainingFailed: jobs are missing; the others stand in the leaderboard.
+        TrainingFailed: none of the jobs has completed.
         SuspiciousScore: gate G0, a score is better than an honest one can be.
     """
     dataset_id = planned["dataset_id"]
-    results = results_of(bucket, planned)
-    absent = missing(results)
-    if len(absent) == len(results):
+    results = results_of(bucket, planned, networks)
+    if not any(results.values()):
         raise TrainingFailed(
             f"None of the {len(results)} jobs of this run has completed. The log of each task train says why."
         )
     found = truth.report(
         _reduced(bucket, results),
         title=f"Models of data set {dataset_id}",
+        version=open_manifest(bucket._replace(prefix=DATASETS), dataset_id).code_version,
         matrix=_matrix(bucket, dataset_id),
     )
     links = reports.write(KIND, run_label, found.files)
@@ -58,12 +63,6 @@ def report(
     if found.alarm:
         raise SuspiciousScore(
             f"Nothing goes on before somebody looked at this. {found.alarm}\nThe leaderboard: {links[INDEX]}"
-        )
-    if absent:
-        raise TrainingFailed(
-            f"{len(absent)} of {len(results)} models are missing: {', '.join(absent)}. The log of each "
-            "task train says why; clear those that failed. The others are in the leaderboard, "
-            f"{links[INDEX]}."
         )
     return {"report": links[INDEX], "summary": f"{found.summary}\n  report {links[INDEX]}"}
 

@@ -17,6 +17,7 @@ from include.tracking.mlflow_tracker import MlflowTracker
 from include.tracking.run import TrackedRun
 from include.training.decisions import decisions_of
 from include.training.jobs import result_of
+from include.training.requests import DATASETS
 from include.training.scoring import KIND
 from include.training.truth.report import SCORES
 
