@@ -83,7 +83,10 @@ def choose(planned: Plain | None, networks: Plain | None, gated: Plain | None) -
     """Write the decision about every pair."""
     from include.training import choosing, inputs
 
-    return choosing.choose(object_store(""), reports(), inputs.under_way(planned), networks, gated, run_id())
+    answer = choosing.answer(gated, networks)
+    return choosing.choose(
+        object_store(""), reports(), inputs.under_way(planned), networks, gated, answer, run_id()
+    )
 
 
 @step(trigger_rule="none_failed")

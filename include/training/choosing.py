@@ -29,7 +29,7 @@ from include.training.choice.rules import ENSEMBLE, MODELS, WEIGHTS, XGBOOST, se
 from include.training.outputs import Results, missing, results_of
 from include.training.truth.scores import score
 
-__all__ = ["KIND", "ask", "choose", "conclude", "gate"]
+__all__ = ["KIND", "answer", "ask", "choose", "conclude", "gate"]
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ def choose(
     planned: Mapping[str, Any],
     networks: Mapping[str, Any] | None,
     gate: Mapping[str, Any] | None,
+    approved: bool | None,
     run_label: str,
 ) -> dict[str, Any]:
     """Choose the model of every pair of a run, and write its decision record and its page.
@@ -86,9 +87,9 @@ def choose(
         bucket: the whole bucket.
         reports: where the pages go.
         planned: from `include.training.jobs.plan`.
-        networks: the same for TFT and the multi-task network; None if a person refused them, or if nobody was
-            asked.
+        networks: from `include.training.jobs.plan_networks`; None if they were not trained.
         gate: what the function `gate` returned; None if it did not run.
+        approved: the answer of a person; None if nobody was asked.
         run_label: of the run.
 
     Returns:
@@ -107,7 +108,6 @@ def choose(
             "The log of each task train says why."
         )
     found = compare(bucket, results)
-    approved = networks is not None if (gate or {}).get("pairs") else None
     made = {}
     for pair in _pairs(planned):
         subject = _subject(pair, planned, found, gate or {}, approved)
@@ -136,6 +136,11 @@ def ask(gate: Mapping[str, Any]) -> None:
     """
     if not gate["pairs"]:
         raise NothingToDo(f"Gate G2 is closed for all {len(gate['reasons'])} pairs: {gate['report']}")
+
+
+def answer(gate: Mapping[str, Any] | None, networks: Mapping[str, Any] | None) -> bool | None:
+    """What a person answered: networks are planned after an approval only. None if nobody was asked."""
+    return networks is not None if gate and gate["pairs"] else None
 
 
 def conclude(chosen: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from include import settings
 from include.errors import MissingInput, NothingToDo, SuspiciousScore, TrainingFailed
 from include.objects import ObjectStore
-from include.training import jobs, scoring
+from include.training import choosing, jobs, scoring
 from include.training.requests import Account
 from tests.include.training.worlds import make_dataset
 from tests.reports import in_folder
@@ -65,7 +65,7 @@ def test_a_martingale_has_no_skill_and_is_trained_once(aws: Aws, bucket: ObjectS
     ]
     train(aws, bucket, planned)
     assert not [key for key in aws.keys("training/") if "/checkpoints/" in key], "nobody goes on from them"
-    told = scoring.report(bucket, in_folder(tmp_path), planned, "run 1")
+    told = scoring.report(bucket, in_folder(tmp_path), planned, None, "run 1")
     page = Path(told["report"])
     assert page.read_text().startswith("<!doctype html>")
     scores = json.loads((page.parent / "scores.json").read_text())
@@ -76,7 +76,7 @@ def test_a_martingale_has_no_skill_and_is_trained_once(aws: Aws, bucket: ObjectS
     again = plan(bucket, dataset_id="martingale")
     assert again["requests"] == []
     with pytest.raises(NothingToDo, match=r"All 4 models of data set martingale exist already: nothing is"):
-        jobs.select(again, dry_run=False)
+        jobs.select(again)
 
 
 @pytest.mark.timeout(600)
@@ -87,7 +87,7 @@ def test_a_planted_signal_is_found_and_stops_the_pipeline(
     planned = plan(bucket, dataset_id="planted", models=["xgboost"])
     train(aws, bucket, planned)
     with pytest.raises(SuspiciousScore, match="lag__momentum"):
-        scoring.report(bucket, in_folder(tmp_path), planned, "run 1")
+        scoring.report(bucket, in_folder(tmp_path), planned, None, "run 1")
     assert (tmp_path / "training").exists(), "the page that one has to look at"
 
 
@@ -97,12 +97,14 @@ def test_jobs_that_failed_are_named_and_the_others_reported(
     dataset(bucket, "few", days=12)
     planned = plan(bucket, dataset_id="few", models=["xgboost"])
     train(aws, bucket, planned | {"requests": planned["requests"][:1]})
-    with pytest.raises(TrainingFailed, match=r"1 of 2 models are missing: gbpusd xgboost\..*index.html"):
-        scoring.report(bucket, in_folder(tmp_path), planned, "run 1")
+    scoring.report(bucket, in_folder(tmp_path), planned, None, "run 1")
+    chosen = choosing.choose(bucket, in_folder(tmp_path), planned, None, None, None, "run 1")
+    with pytest.raises(TrainingFailed, match=r"1 models are missing: gbpusd xgboost\..*index.html"):
+        choosing.conclude(chosen)
     left = plan(bucket, dataset_id="few", models=["xgboost"])
     assert [request["HyperParameters"]["pair"] for request in left["requests"]] == ["gbpusd"]
     with pytest.raises(TrainingFailed, match="None of the 1 jobs"):
-        scoring.report(bucket, in_folder(tmp_path), left | {"jobs": left["jobs"][1:]}, "run 2")
+        scoring.report(bucket, in_folder(tmp_path), left | {"jobs": left["jobs"][1:]}, None, "run 2")
 
 
 def test_a_dry_run_writes_nothing(aws: Aws, bucket: ObjectStore) -> None:
@@ -111,7 +113,7 @@ def test_a_dry_run_writes_nothing(aws: Aws, bucket: ObjectStore) -> None:
     planned = plan(bucket, dataset_id="dry", dry_run=True)
     assert set(aws.keys("training/")) == before
     with pytest.raises(NothingToDo, match="Dry run"):
-        jobs.select(planned, dry_run=True)
+        jobs.select(planned)
 
 
 def test_without_a_name_the_newest_data_set_is_taken(bucket: ObjectStore) -> None:

@@ -45,7 +45,7 @@ def planned(aws: Aws, bucket: ObjectStore) -> dict[str, Any]:
     training.dataset(bucket, "tracked", days=30)
     planned = training.plan(bucket, dataset_id="tracked", backtest_pairs=None)
     training.train(aws, bucket, planned)
-    scoring.report(bucket, Reports(bucket._replace(prefix="reports")), planned, RUN)
+    scoring.report(bucket, Reports(bucket._replace(prefix="reports")), planned, None, RUN)
     return planned
 
 
