@@ -134,5 +134,9 @@ def _metadata(record: Plain) -> dict[str, str]:
     """The texts of the record that SageMaker takes, hashes among them, and what is known of each archive."""
     texts = {name: value for name, value in record.items() if isinstance(value, str)}
     for archive in record["archives"]:
-        texts |= {f"{archive['model']}.{name}": str(archive[name]) for name in _OF_ARCHIVE if name in archive}
+        texts |= {
+            f"{archive['model']}.{name}": str(archive[name])
+            for name in _OF_ARCHIVE
+            if archive.get(name) is not None
+        }
     return {name: value for name, value in texts.items() if _METADATA.fullmatch(value)}
