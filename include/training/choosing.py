@@ -101,7 +101,8 @@ def choose(
         TrainingFailed: no job of the run has completed.
         MissingInput: the archive of a chosen model is gone.
     """
-    results = results_of(bucket, planned) | results_of(bucket, networks or {"jobs": ()})
+    of_networks = {**planned, "jobs": (), **(networks or {})}
+    results = results_of(bucket, planned) | results_of(bucket, of_networks)
     if not any(results.values()):
         raise TrainingFailed(
             f"None of the {len(results)} jobs of this run has completed, so there is nothing to choose from. "
