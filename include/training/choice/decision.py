@@ -125,7 +125,7 @@ def case_of(subject: Subject, incumbent: Mapping[str, Any] | None = None) -> Cas
             model for model, found in subject.candidates.items()
             if any(block.verdict == SKILL for block in found.blocks["val"])
         },
-        approved=subject.gate.opens and subject.gate.approval == APPROVED,
+        approved=subject.gate.approval == APPROVED,
         correlation=_largest(subject.correlations.values()),
         suspicious=bool(_alarms(subject)),
         incumbent=None if incumbent is None else Incumbent(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.errors import QualityError
-from include.objects import ObjectStore
+from include.objects import Found, ObjectStore
 from include.training.choice.record import Decision, current, decisions, deployable, write
 from tests import s3
 
@@ -22,6 +23,13 @@ def bucket(tmp_path: Path) -> Iterator[ObjectStore]:
         store = ObjectStore(s3.connect(server.server_port), "bqx", "")
         store.ensure_bucket()
         yield store
+
+
+class Coarse(ObjectStore):
+    """A bucket in which everything was written at the same time; S3 knows seconds only."""
+
+    def list(self, prefix: str) -> Iterator[Found]:
+        return (found._replace(modified=datetime(2024, 7, 1, tzinfo=UTC)) for found in super().list(prefix))
 
 
 def content(
@@ -60,7 +68,17 @@ def test_older_evidence_after_a_newer_decision_is_a_new_decision(bucket: ObjectS
     second = write(bucket, "eurusd", lambda before: content(before, "two"))
     third = write(bucket, "eurusd", lambda before: content(before, "one"))
     assert third.content["previous"] == second.hash
-    assert current(bucket, "eurusd") == third  # all within the same second
+    assert current(bucket, "eurusd") == third
+
+
+@pytest.mark.parametrize("names", [("one", "two", "three"), ("four", "five", "six"), ("a", "b", "c")])
+def test_the_newest_of_one_second_is_the_end_of_the_chain(
+    bucket: ObjectStore, names: tuple[str, ...]
+) -> None:
+    coarse = Coarse(*bucket)
+    made = [write(coarse, "eurusd", lambda before, name=name: content(before, name)) for name in names]
+    assert current(coarse, "eurusd") == made[-1]
+    assert [each.content["previous"] for each in made] == [None, made[0].hash, made[1].hash]
 
 
 def test_a_decision_that_allows_nothing_leaves_the_model_before_it(bucket: ObjectStore) -> None:
