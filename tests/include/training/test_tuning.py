@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import botocore.session
@@ -29,7 +30,7 @@ PARAMS: dict[str, Any] = {name: schema["default"] for name, schema in settings.T
 }  # fmt: skip
 ACCOUNT = Account(BUCKET, IMAGE, ROLE, "us-east-1")
 TUNED = {"max_depth", "min_child_weight", "rounds", "learning_rate", "subsample"}
-SMALL = {"threads": 1, "rounds": 10, "trials": 3, "train_stride": 60, "backtest_pairs": []}
+SMALL: dict[str, Any] = {"threads": 1, "rounds": 10, "trials": 3, "train_stride": 60, "backtest_pairs": []}
 
 
 @pytest.fixture(scope="module")
@@ -227,14 +228,17 @@ def tune(aws: Aws, bucket: ObjectStore, planned: dict[str, Any]) -> list[dict[st
         client.create_hyper_parameter_tuning_job(**request)
     for request in planned["requests"]:
         name = {"HyperParameterTuningJobName": request["HyperParameterTuningJobName"]}
-        told: dict[str, Any] = {}
 
-        def ended(name: dict[str, str] = name, told: dict[str, Any] = told) -> bool:
-            told.update(client.describe_hyper_parameter_tuning_job(**name))
-            return told["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping")
+        def is_over(count: int, name: dict[str, str] = name) -> bool:
+            """Whether so many trials have ended, or the tuning job has."""
+            told = client.describe_hyper_parameter_tuning_job(**name)
+            states = told["TrainingJobStatusCounters"]
+            done = states["Completed"] + states["Stopped"]
+            return done >= count or told["HyperParameterTuningJobStatus"] == "Completed"
 
-        wait_for(ended)
-        assert told["HyperParameterTuningJobStatus"] == "Completed", told
+        for count in range(1, SMALL["trials"] + 2):  # each trial in its time; the last is the tuning job
+            wait_for(partial(is_over, count))
+        told = client.describe_hyper_parameter_tuning_job(**name)
         trials = client.list_training_jobs_for_hyper_parameter_tuning_job(**name)["TrainingJobSummaries"]
         noted.append(tuning.record(bucket, request, told, trials))
     return noted
