@@ -22,6 +22,7 @@ TRAINING_POOL = (
 )
 TRAINING_RETRIES = 20  # of what AWS refuses for a moment; a job that failed is not started again by itself
 TRAINING_IMAGE_VARIABLE = "bqx_training_image"  # Airflow Variable: address of AWS's XGBoost image
+NETWORKS_IMAGE_VARIABLE = "bqx_networks_image"  # Airflow Variable: address of AWS's PyTorch image, for a GPU
 SAGEMAKER_ROLE_VARIABLE = "bqx_sagemaker_role"  # Airflow Variable: the role that the jobs take
 DATASETS_ASSET = "x-bqx://datasets"
 PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
@@ -300,6 +301,7 @@ DATASET_PARAMS: dict[str, dict[str, Any]] = {
 }
 
 MODELS = ("random_forest", "xgboost")
+NETWORKS = ("tft", "multi_task")
 MAJORS = ("eurusd", "gbpusd", "usdjpy", "audusd")  # backtested unless told otherwise
 
 ALL_OF_DATASET: dict[str, Any] = {
@@ -320,6 +322,16 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Models",
         "description": "Models to train for every pair.",
     },
+    "networks": {
+        "default": list(NETWORKS),
+        "type": "array",
+        "examples": list(NETWORKS),
+        "items": {"type": "string", "enum": list(NETWORKS)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "title": "Networks",
+        "description": "Networks to train for the pairs of an approved gate.",
+    },
     "target_window": DATASET_PARAMS["target_window"]
     | {"description": "Windows of the forecasts: as the horizon, or one for all."},
     "train_stride": _whole(
@@ -328,6 +340,11 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "max_train_rows": _whole(20000, 100, "Training rows", "At most so many rows are learned by a model."),
     "forest_trees": _whole(200, 1, "Trees of a forest", "Trees of a Random Forest."),
     "rounds": _whole(500, 1, "Rounds", "Rounds of XGBoost at most; it stops early."),
+    "epochs": _whole(30, 1, "Epochs", "Epochs of a network at most; it stops early."),
+    "hidden_size": _whole(64, 4, "Hidden size", "Width of the layers of a tft, a multiple of 4.")
+    | {"multipleOf": 4},
+    "encoder_length": _whole(24, 1, "Encoder", "Rows a tft looks back over, five minutes apart.")
+    | {"maximum": 288},
     "backtest_pairs": {
         "default": list(MAJORS),
         "type": ["null", "array"],
@@ -346,6 +363,13 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
         "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
         "title": "Instance",
         "description": "What a job runs on.",
+    },
+    "network_instance_type": {
+        "default": "ml.g5.xlarge",
+        "type": "string",
+        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+        "title": "Instance of a network",
+        "description": "What the job of a network runs on: one with a GPU.",
     },
     "threads": _whole(4, 1, "Threads", "Threads of a job; they belong to the name of its model."),
     "volume_gb": _whole(10, 1, "Disk", "Gigabytes of disk of a job."),

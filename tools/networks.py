@@ -1,8 +1,8 @@
 """``python -m tools.networks``: make ``.venv-tft``, in which networks are trained on this machine.
 
-pip resolves before anything is fetched, and finds a CPU build of torch by its own configuration where there is
-one. Without such a build torch brings gigabytes of CUDA libraries, which are of no use without a GPU: then it
-says how many, and goes on only with ``ALLOW_CUDA=1``.
+pip resolves before anything is fetched, and finds a CPU build of torch by its own configuration where there
+is one. Without such a build torch brings gigabytes of CUDA libraries, which are of no use without a GPU: then
+it says how many, and goes on only with ``ALLOW_CUDA=1``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(folder: Path = FOLDER) -> int:
         shutil.rmtree(folder)
         print(refusal)
         return 1
-    _pip(folder, "install", "--quiet", "--requirement", str(REQUIREMENTS))
+    _pip(folder)
     (folder / STAMP).write_text(_wanted())
     print(f"{folder.name} is ready: networks can be trained on this machine.")
     return 0
@@ -63,8 +63,8 @@ def refused(names: Sequence[str], size: str) -> str:
     if not cuda or shutil.which("nvidia-smi") or os.environ.get("ALLOW_CUDA") == "1":
         return ""
     return (
-        f"This torch is no CPU build: it brings {len(cuda)} packages of CUDA, {size} in all, and there is no GPU "
-        "here. Let pip find a CPU build (pip config set global.find-links ...), or fetch all of it: "
+        f"This torch is no CPU build: it brings {len(cuda)} packages of CUDA, {size} in all, and there is no "
+        "GPU here. Let pip find a CPU build (pip config set global.find-links ...), or fetch all of it: "
         "make tft ALLOW_CUDA=1"
     )
 
@@ -91,15 +91,13 @@ def _resolved(folder: Path) -> list[dict[str, Any]]:
     """The packages that pip would install, as its report tells them."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "report.json"
-        _pip(
-            folder, "install", "--quiet", "--dry-run", "--report", str(report), "--requirement", str(REQUIREMENTS)
-        )
+        _pip(folder, "--dry-run", "--report", str(report))
         return list(json.loads(report.read_text())["install"])
 
 
 def _pip(folder: Path, *arguments: str) -> None:
-    command = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, check=True)
+    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    subprocess.run([*command, "--requirement", str(REQUIREMENTS), *arguments], check=True)
 
 
 def _wanted() -> str:

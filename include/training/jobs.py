@@ -60,24 +60,38 @@ def plan(
     if announced.get("by") == PIPELINE:
         raise NothingToDo(f"bqx_pipeline made data set {announced['dataset_id']} and trains it itself.")
     manifest = _manifest(bucket, announced.get("dataset_id") or params["dataset_id"])
-    code = archive.pack()
-    params = {**params, "code": f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"}
     pairs = params["pairs"] or sorted({part.pair for part in manifest.files})
-    jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in params["models"]]
-    missing = [job for job in jobs if result_of(bucket, manifest.content_hash, job.name) is None]
-    if not params["dry_run"] and missing:
-        bucket.put(params["code"], code)
-        for job in missing:
-            bucket.put(job.key(INPUT), input_document(job, account.bucket))
-    summary = _summary(manifest, jobs, missing)
-    log.info(summary)
     return {
         "dataset_id": manifest.dataset_id,
         "content_hash": manifest.content_hash,
-        "jobs": [_named(job) for job in jobs],
-        "requests": [request_of(job, params, account) for job in missing],
-        "summary": summary,
+        **_planned(bucket, account, params, manifest, pairs, params["models"]),
     }
+
+
+def plan_networks(
+    bucket: ObjectStore,
+    account: Account,
+    params: Mapping[str, Any],
+    planned: Mapping[str, Any],
+    pairs: Sequence[str],
+) -> dict[str, Any]:
+    """Decide which networks are to be trained, as `plan` does for the trees.
+
+    Args:
+        bucket: the whole bucket.
+        account: where the jobs run.
+        params: those of the form; ``networks`` says which.
+        planned: from `plan`, of the same run: its data set is meant.
+        pairs: those for which networks may be trained.
+
+    Returns:
+        ``jobs``, ``requests`` and ``summary``, as of `plan`.
+
+    Raises:
+        MissingInput: the image of the networks was not set.
+    """
+    manifest = _manifest(bucket, planned["dataset_id"])
+    return _planned(bucket, account, params, manifest, pairs, params["networks"])
 
 
 def select(planned: Mapping[str, Any], *, dry_run: bool) -> list[dict[str, Any]]:
@@ -150,6 +164,40 @@ def trained_models(bucket: ObjectStore) -> Trained:
             _, pair, short, _ = job.split("-")
             by_pair.setdefault(pair, set()).add(named[short])
     return Trained(dataset_id, by_pair)
+
+
+def _planned(
+    bucket: ObjectStore,
+    account: Account,
+    params: Mapping[str, Any],
+    manifest: Manifest,
+    pairs: Sequence[str],
+    models: Sequence[str],
+) -> dict[str, Any]:
+    """Jobs, requests and summary; what the missing jobs read is laid ready."""
+    codes = {model: _code_key(model) for model in models}
+    jobs = [
+        job_of(manifest, pair, model, {**params, "code": codes[model]}, account)
+        for pair in pairs
+        for model in models
+    ]
+    missing = [job for job in jobs if result_of(bucket, manifest.content_hash, job.name) is None]
+    if not params["dry_run"]:
+        for key, model in {codes[job.model]: job.model for job in missing}.items():
+            bucket.put(key, archive.pack(model))
+        for job in missing:
+            bucket.put(job.key(INPUT), input_document(job, account.bucket))
+    summary = _summary(manifest, jobs, missing)
+    log.info(summary)
+    return {
+        "jobs": [_named(job) for job in jobs],
+        "requests": [request_of(job, params, account) for job in missing],
+        "summary": summary,
+    }
+
+
+def _code_key(model: str) -> str:
+    return f"{CODE}/training-{archive.code_hash(model)[:16]}.tar.gz"
 
 
 def _manifest(bucket: ObjectStore, dataset_id: str | None) -> Manifest:

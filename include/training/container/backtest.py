@@ -70,8 +70,7 @@ def _ask(fold: Fold, learner: Learner, rows: Rows, shown: Rows, settings: Settin
     calibration = forecast(model, rows.take(fold.parts.calibration.rows(rows.ts)), horizons, "calibration")
     widths = [half_width(part.residuals) for part in calibration]
     asked = forecast(model, rows.take(fold.test.rows(rows.ts)), horizons, "test", fold.number)
-    out.predictions.extend(
-        part._replace(half_width=width) for part, width in zip(asked, widths, strict=True)
-    )
-    out.shares.extend((fold.number, horizon, model.importance(shown, horizon)) for horizon in horizons)
+    out.predictions.extend(part._replace(half_width=width) for part, width in zip(asked, widths, strict=True))
+    shares = model.importance(shown)
+    out.shares.extend((fold.number, horizon, shares[horizon.minutes]) for horizon in horizons)
     return True

@@ -78,11 +78,14 @@ class Trees:
         """Of boosting; 1 for a forest."""
         return {horizon.minutes: fitted.rounds for horizon, fitted in self.fits.items()}
 
-    def importance(self, rows: Rows, horizon: Horizon) -> Importance:
+    def importance(self, rows: Rows) -> dict[int, Importance]:
         """Gain, and contributions on as many of the rows as can be afforded."""
-        booster = self.boosters.by_minutes[horizon.minutes]
-        shown = evenly(rows, affordable_rows(leaves_of(booster), self.settings.max_depth))
-        return importance(booster, self.columns, shown, horizon)
+        found = {}
+        for horizon in self.fits:
+            booster = self.boosters.by_minutes[horizon.minutes]
+            shown = evenly(rows, affordable_rows(leaves_of(booster), self.settings.max_depth))
+            found[horizon.minutes] = importance(booster, self.columns, shown, horizon)
+        return found
 
 
 class TreeLearner(NamedTuple):

@@ -1,8 +1,8 @@
 """From features to a forecast of BQX, in training and in serving: the offset, the model, the way back.
 
 A model learns the scaled delta (actual - q) / s. The no-skill forecast of `docs/training.md` enters it as an
-offset, (no_skill - q) / s, which no model stores: every prediction computes it again from q of the window w, q
-of the window w - h, and s; without them there is none.
+offset, (no_skill - q) / s, which no model stores: every prediction computes it again from q of the window w,
+q of the window w - h, and s; without them there is none.
 
 All arrays have one value per row. q and s are in BQX units; NaN is NULL.
 """

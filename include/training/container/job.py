@@ -189,6 +189,7 @@ def _train(inputs: Inputs, learner: Learner) -> Model:
     model = Model([], dict(fitted.about), [], [], shown)
     sets = {"val": inputs.half, "calibration": inputs.calibration, "test": inputs.rows["test"]}
     parts = {name: forecast(fitted, rows, horizons, name) for name, rows in sets.items()}
+    shares = fitted.importance(shown)
     for number, horizon in enumerate(horizons):
         mine = {name: predicted[number] for name, predicted in parts.items()}
         residuals = mine["calibration"].residuals
@@ -196,7 +197,7 @@ def _train(inputs: Inputs, learner: Learner) -> Model:
         model.predictions.extend(part._replace(half_width=width) for part in mine.values())
         file, rounds = fitted.files[horizon.minutes], fitted.rounds[horizon.minutes]
         model.trained.append(Trained(horizon, *file, rounds, width, residuals.size))
-        model.shares.append((-1, horizon, fitted.importance(shown, horizon)))
+        model.shares.append((-1, horizon, shares[horizon.minutes]))
         error = mine["val"].rmse
         print(f"val_rmse_{horizon.name}={'nan' if error is None else f'{error:.6f}'};", flush=True)
     return model

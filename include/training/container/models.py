@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from include.training.container.importance import Importance
     from include.training.container.manifest import Manifest
     from include.training.container.rows import Rows
-    from include.training.container.settings import Horizon, Settings
+    from include.training.container.settings import Settings
 
 TREES = (FOREST, BOOSTING)
 NETWORKS = ("tft", "multi_task")
@@ -76,8 +76,8 @@ class Fitted(Model, Protocol):
     def about(self) -> Mapping[str, Any]:
         """What model.json says of this kind besides."""
 
-    def importance(self, rows: Rows, horizon: Horizon) -> Importance:
-        """Shares of the columns, on some rows."""
+    def importance(self, rows: Rows) -> dict[int, Importance]:
+        """Shares of the columns on some rows, by horizon."""
 
 
 class Learner(Protocol):
@@ -120,12 +120,13 @@ def settings_of(given: Mapping[str, str]) -> Settings:
     Raises:
         JobProblem: there is no such model, or a setting is wrong.
     """
-    if given.get("model") in NETWORKS:
+    model = given.get("model")
+    if model in NETWORKS:
         from include.training.container.networks.settings import CLASSES
 
-        return CLASSES[given["model"]].of(given)
-    if given.get("model") not in (*TREES, None, ""):
-        raise JobProblem(f"model is {given['model']!r}; write {' or '.join(MODELS)}.")
+        return CLASSES[model].of(given)
+    if model and model not in TREES:
+        raise JobProblem(f"model is {model!r}; write {' or '.join(MODELS)}.")
     return TreeSettings.of(given)
 
 

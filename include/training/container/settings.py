@@ -148,13 +148,13 @@ class Settings:
 class TreeSettings(Settings):
     """Those of a forest or of boosting."""
 
-    DEFAULTS = {
+    DEFAULTS: ClassVar[Mapping[str, Mapping[str, str]]] = {
         FOREST: _COMMON
         | {"max_depth": "15", "subsample": "0.632", "min_child_weight": "10", "colsample_bynode": "0.33"},
         BOOSTING: _COMMON
         | {"max_depth": "8", "subsample": "0.8", "min_child_weight": "1", "colsample_bynode": "1.0"},
     }
-    LEAST = Settings.LEAST | dict.fromkeys(
+    LEAST = {**Settings.LEAST} | dict.fromkeys(
         ("trees", "rounds", "max_depth", "early_stopping_rounds", "block_rounds"), 1
     )
     SHARES = ("learning_rate", "subsample", "colsample_bynode")

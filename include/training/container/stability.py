@@ -13,9 +13,7 @@ from include.training.container.stopping import FEWEST
 ROWS = 100  # on which contributions are computed, at most
 
 
-def stability(
-    learner: Learner, rows: Rows, train: Interval, shown: Rows, settings: Settings
-) -> list[Shares]:
+def stability(learner: Learner, rows: Rows, train: Interval, shown: Rows, settings: Settings) -> list[Shares]:
     """Importances of small models, each of one third of the rows that the model learned from.
 
     Args:
@@ -30,6 +28,6 @@ def stability(
     for number, third in enumerate(thirds(train)):
         part = rows.take(third.rows(rows.ts))
         if len(part.ts) >= FEWEST:
-            model = small.fit(f"third{number}-", part, None)
-            out.extend((number, horizon, model.importance(shown, horizon)) for horizon in settings.horizons)
+            shares = small.fit(f"third{number}-", part, None).importance(shown)
+            out.extend((number, horizon, shares[horizon.minutes]) for horizon in settings.horizons)
     return out

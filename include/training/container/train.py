@@ -1,8 +1,8 @@
 """Where SageMaker's toolkit starts: `python train.py`, at the root of the archive.
 
 xgboost imports scikit-learn when it is there, and pyarrow imports pandas: together they take longer than a
-small job of trees, and nothing of it uses them. This process belongs to the job alone, so it can hide them. The
-libraries of the networks do use them.
+small job of trees, and nothing of it uses them. This process belongs to the job alone, so it can hide them.
+The libraries of the networks do use them.
 """
 
 from __future__ import annotations

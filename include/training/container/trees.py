@@ -35,7 +35,9 @@ class Learning(NamedTuple):
     watch: Any
 
     @classmethod
-    def of(cls, settings: TreeSettings, columns: Sequence[str], rows: Rows, stopping: Rows | None) -> Learning:
+    def of(
+        cls, settings: TreeSettings, columns: Sequence[str], rows: Rows, stopping: Rows | None
+    ) -> Learning:
         """Bin the features of some rows. A forest has nothing to stop."""
         import xgboost as xgb
 

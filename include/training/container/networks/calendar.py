@@ -61,8 +61,10 @@ def checked(names: Sequence[str]) -> tuple[str, ...]:
     """
     strange = [name for name in names if name not in CALENDAR]
     if strange or not names:
-        what = f"{strange[0]} is no value of the clock: what it will be is not known" if strange else "is empty"
-        raise JobProblem(f"known_inputs: {what}. Inputs that are known ahead are {', '.join(CALENDAR)}.")
+        what = (
+            f"{strange[0]} is no value of the clock, so it is not known ahead" if strange else "it is empty"
+        )
+        raise JobProblem(f"known_inputs: {what}. There are {', '.join(CALENDAR)}.")
     return tuple(names)
 
 

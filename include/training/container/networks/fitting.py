@@ -25,6 +25,7 @@ from include.training.container.settings import HORIZONS
 from include.training.container.stopping import best_round, stopped
 
 LONGEST_STEP = 1.0  # norm to which gradients are cut
+EVALUATED = 4  # batches at once where no gradients are kept
 
 Tensors = dict[str, torch.Tensor]
 
@@ -82,9 +83,11 @@ def prepare(nthread: int) -> torch.device:
 
 def loaded(architecture: Architecture, weights: bytes, nthread: int) -> Network:
     """A network with its weights."""
-    network = Network(architecture.layers()).to(prepare(nthread))
+    network = Network(architecture.layers())
+    network.to(prepare(nthread))
     network.load_state_dict(safetensors.torch.load(weights))
-    return network.eval()
+    network.eval()
+    return network
 
 
 def fit(
@@ -135,7 +138,8 @@ def _one_more(
     learned, watched = samples
     epoch = progress.blocks
     torch.manual_seed(settings.seed_of(name, "weights"))
-    network = Network(architecture.layers()).to(device)
+    network = Network(architecture.layers())
+    network.to(device)
     adam = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     best: Tensors = {}
     if progress.state:
@@ -148,7 +152,7 @@ def _one_more(
     now = _weights(network)
     history = progress.history
     if watched is not None:
-        history += (_error(network, architecture, watched, settings.batch_size),)
+        history += (_error(network, architecture, watched, EVALUATED * settings.batch_size),)
         print(f"{name} epoch {epoch + 1}: {history[-1]:.6f}", flush=True)
     if not history or best_round(history) == len(history) - 1:
         best = now
@@ -174,8 +178,8 @@ def _learn(
         loss = architecture.loss(network(*learned.batches(rows)), _outcome(network, learned, rows))
         if not math.isfinite(loss.item()):
             raise JobProblem(
-                "Learning diverged: the loss is not finite. Lower learning_rate; if that does not help, look for "
-                "outcomes that are far too large for their scale s."
+                "Learning diverged: the loss is not finite. Lower learning_rate. If that does not help, look "
+                "for outcomes that are far too large for their scale s."
             )
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), LONGEST_STEP)

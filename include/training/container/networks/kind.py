@@ -16,7 +16,14 @@ from include.training.container.importance import Importance, evenly
 from include.training.container.manifest import SETS, Manifest
 from include.training.container.models import Floats, Seen, shares
 from include.training.container.networks.architecture import Architecture
-from include.training.container.networks.fitting import Network, Samples, fit, in_batches, loaded
+from include.training.container.networks.fitting import (
+    EVALUATED,
+    Network,
+    Samples,
+    fit,
+    in_batches,
+    loaded,
+)
 from include.training.container.networks.settings import (
     CLASSES,
     MultiTaskSettings,
@@ -25,7 +32,7 @@ from include.training.container.networks.settings import (
 )
 from include.training.container.problem import JobProblem
 from include.training.container.rows import Rows, offset_of, outcome_of
-from include.training.container.settings import HORIZONS, Horizon
+from include.training.container.settings import HORIZONS
 from include.training.container.stopping import FEWEST, rule
 
 FILE = "network.safetensors"
@@ -56,14 +63,14 @@ class NetworkModel:
         batches = self.architecture.batches(asked, self.past if past is None else past)
         out = np.empty((len(asked.x), len(HORIZONS)))
         with torch.no_grad():
-            for numbers in in_batches(len(out), self.settings.batch_size):
+            for numbers in in_batches(len(out), EVALUATED * self.settings.batch_size):
                 outputs = self.network(*batches(numbers))
                 out[numbers] = (self.architecture.point(outputs) * self.network.spread).cpu().numpy()
         if not np.isfinite(out).all():
             row = int(np.flatnonzero(~np.isfinite(out).all(axis=1))[0])
             raise JobProblem(
-                f"The network's forecast of row {row} is not a finite number. Its weights are of no use: train it "
-                "again with a lower learning_rate."
+                f"The network's forecast of row {row} is not a finite number. Its weights are of no use: "
+                "train it again with a lower learning_rate."
             )
         return {minutes: offset[minutes] + out[:, number] for number, minutes in enumerate(HORIZONS)}
 
@@ -95,25 +102,31 @@ class FittedNetwork(NetworkModel):
         """The inputs by name."""
         return self.architecture.about
 
-    def importance(self, rows: Rows, horizon: Horizon) -> Importance:
+    def importance(self, rows: Rows) -> dict[int, Importance]:
         """Gradient times scaled input: what a column adds to a forecast, to first order, beside its mean.
 
-        ``shap`` is the mean of its size, ``gain`` of its square. The columns of an encoder's rows are added up.
+        ``shap`` is the mean of its size, ``gain`` of its square. What the rows of an encoder add is summed.
         """
         rows = rows.take(self.architecture.usable(rows.seen, self.past))
         batches = self.architecture.batches(rows.seen, self.past)
-        columns = rows.x.shape[1]
         parts = []
-        with torch.backends.cudnn.flags(enabled=False):  # its recurrent layers have no gradients in evaluation
+        with torch.backends.cudnn.flags(enabled=False):  # in evaluation it has no gradients of an LSTM
             for numbers in in_batches(len(rows.ts), self.settings.batch_size):
                 features, *others = batches(numbers)
                 features.requires_grad_()
                 point = self.architecture.point(self.network(features, *others))
-                (slopes,) = torch.autograd.grad(point[:, HORIZONS.index(horizon.minutes)].sum(), features)
-                added = (slopes * features).detach().numpy().astype(np.float64)
-                parts.append(added.reshape(numbers.size, -1, added.shape[-1]).sum(axis=1)[:, :columns])
-        found = np.concatenate(parts)
-        return Importance(shares((found**2).mean(axis=0)), shares(np.abs(found).mean(axis=0)))
+                slopes = [
+                    torch.autograd.grad(forecast.sum(), features, retain_graph=True)[0]
+                    for forecast in point.unbind(dim=1)
+                ]
+                added = (torch.stack(slopes) * features).detach().numpy().astype(np.float64)
+                places = added.reshape(len(HORIZONS), numbers.size, -1, added.shape[-1])
+                parts.append(places.sum(axis=2)[..., : rows.x.shape[1]])
+        found = np.concatenate(parts, axis=1)
+        return {
+            minutes: Importance(shares((added**2).mean(axis=0)), shares(np.abs(added).mean(axis=0)))
+            for minutes, added in zip(HORIZONS, found, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -163,7 +176,7 @@ def versions() -> dict[str, str]:
 
 def stopping_rule(settings: NetworkSettings, rows: int) -> str:
     """As of `models.Kind`."""
-    return rule(rows, "epoch") + (f" ({MOST_WATCHED:,} at most, evenly spread)" if rows > MOST_WATCHED else "")
+    return rule(rows, "epoch") + (f", of {MOST_WATCHED:,} at most" if rows > MOST_WATCHED else "")
 
 
 def learner(
@@ -172,7 +185,9 @@ def learner(
     """As of `models.Kind`."""
     past = None
     if isinstance(settings, TftSettings):
-        past = Seen(*(np.concatenate(parts) for parts in zip(*(sets[name].seen for name in SETS), strict=True)))
+        past = Seen(
+            np.concatenate([sets[name].ts for name in SETS]), np.concatenate([sets[name].x for name in SETS])
+        )
     return NetworkLearner(
         settings, _architecture(settings, manifest.columns, manifest.scalers), past, checkpoints
     )

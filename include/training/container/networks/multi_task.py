@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from include.training.container.models import Seen
-from include.training.container.networks.architecture import Batches, Scale
+from include.training.container.networks.architecture import Batches
+from include.training.container.networks.scale import Scale
 from include.training.container.networks.settings import MultiTaskSettings
 from include.training.container.sets import Flags, RowNumbers
 from include.training.container.settings import HORIZONS

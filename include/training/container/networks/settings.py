@@ -25,7 +25,7 @@ _COMMON = SHARED | {
 class NetworkSettings(Settings):
     """Those of every network."""
 
-    LEAST = Settings.LEAST | dict.fromkeys(("epochs", "batch_size", "patience"), 1)
+    LEAST = {**Settings.LEAST} | dict.fromkeys(("epochs", "batch_size", "patience"), 1)
     SHARES = ("learning_rate",)
 
     epochs: int
@@ -49,7 +49,7 @@ class NetworkSettings(Settings):
 class MultiTaskSettings(NetworkSettings):
     """Those of the network with shared layers and one head for each horizon."""
 
-    DEFAULTS = {
+    DEFAULTS: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "multi_task": _COMMON | {"layers": "256,128,64", "loss_weights": "0.10,0.15,0.20,0.25,0.30"}
     }
 
@@ -82,7 +82,7 @@ class MultiTaskSettings(NetworkSettings):
 class TftSettings(NetworkSettings):
     """Those of the temporal fusion transformer."""
 
-    DEFAULTS = {
+    DEFAULTS: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "tft": _COMMON
         | {
             "batch_size": "64",
@@ -94,7 +94,7 @@ class TftSettings(NetworkSettings):
             "known_inputs": ",".join(CALENDAR),
         }
     }
-    LEAST = NetworkSettings.LEAST | dict.fromkeys(
+    LEAST = {**NetworkSettings.LEAST} | dict.fromkeys(
         ("hidden_size", "attention_heads", "hidden_continuous_size", "encoder_length", "encoder_step"), 1
     )
     FARTHEST: ClassVar[int] = DAY  # minutes of looking back: as long as s is unknown in any case
@@ -112,7 +112,7 @@ class TftSettings(NetworkSettings):
         checked(self.known)
         if self.hidden_size % self.attention_heads:
             raise JobProblem(
-                f"hidden_size {self.hidden_size} cannot be divided among {self.attention_heads} attention_heads."
+                f"hidden_size {self.hidden_size} is no multiple of attention_heads {self.attention_heads}."
             )
         if self.reach > self.FARTHEST:
             raise JobProblem(

@@ -1,27 +1,26 @@
 """The temporal fusion transformer: it looks back over earlier rows, and ahead at the clock alone.
 
-The encoder of a row t has the rows of t - k * step, k = length - 1 down to 0. Where there is no such row, for
-instance over a weekend, the last one before it stands in, and the input `LATE` says how old that is: never is
-a row later than t looked at. The decoder has five steps, t + h, of which nothing but the clock is known.
+The encoder of a row is its `LookBack`. The decoder has five steps, t + h, of which the clock alone is known.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from include.training.container.models import Seen, Singles
-from include.training.container.networks.architecture import Batches, Scale
+from include.training.container.networks.architecture import Batches
 from include.training.container.networks.calendar import known
+from include.training.container.networks.lookback import LookBack
+from include.training.container.networks.scale import Scale
 from include.training.container.networks.settings import TftSettings
 from include.training.container.problem import JobProblem
-from include.training.container.sets import Flags, Minutes, RowNumbers
+from include.training.container.sets import Flags, RowNumbers
 from include.training.container.settings import HORIZONS
 
 with warnings.catch_warnings():  # of libraries about each other
@@ -40,7 +39,7 @@ class _Transformer(TemporalFusionTransformer):  # type: ignore[misc]  # the libr
 
 
 class Layers(nn.Module):  # type: ignore[misc]  # torch has no types here
-    """The library's network behind two tensors: encoder (rows, length, inputs) and decoder (rows, 5, known)."""
+    """The library's network: encoder (rows, length, inputs) and decoder (rows, horizons, known) go in."""
 
     def __init__(self, settings: TftSettings, observed: Sequence[str], quantiles: int) -> None:
         super().__init__()
@@ -64,11 +63,11 @@ class Layers(nn.Module):  # type: ignore[misc]  # torch has no types here
     def forward(self, encoder: torch.Tensor, decoder: torch.Tensor) -> torch.Tensor:
         """Quantiles, (rows, horizons, quantiles)."""
         rows, length, _ = encoder.shape
-        nothing = decoder.new_zeros((rows, len(HORIZONS), self._observed))  # what is observed later is unknown
+        later = decoder.new_zeros((rows, len(HORIZONS), self._observed))  # nothing is observed ahead
         found = self.transformer(
             {
                 "encoder_cont": encoder,
-                "decoder_cont": torch.cat([nothing, decoder], dim=2),
+                "decoder_cont": torch.cat([later, decoder], dim=2),
                 "encoder_cat": encoder.new_zeros((rows, length, 0), dtype=torch.long),
                 "decoder_cat": encoder.new_zeros((rows, len(HORIZONS), 0), dtype=torch.long),
                 "encoder_lengths": torch.full((rows,), length, device=encoder.device),
@@ -77,37 +76,6 @@ class Layers(nn.Module):  # type: ignore[misc]  # torch has no types here
             }
         )
         return found["prediction"]
-
-
-class LookBack(NamedTuple):
-    """Which row stands at each place of each encoder.
-
-    Attributes:
-        timeline: all rows that are known.
-        meant: the minutes of the places, (rows, length), ascending.
-        rows: numbers of the rows of the timeline that stand there; -1 if there is none.
-    """
-
-    timeline: Seen
-    meant: Minutes
-    rows: npt.NDArray[np.intp]
-
-    @classmethod
-    def of(cls, settings: TftSettings, asked: Seen, past: Seen | None) -> LookBack:
-        """The encoders of some rows.
-
-        Raises:
-            JobProblem: nobody said when the rows are.
-        """
-        if len(asked.ts) != len(asked.x):
-            raise JobProblem(
-                f"The request has {len(asked.x)} rows and {len(asked.ts)} values of ts. A tft looks back from "
-                "each row, so it needs ts of every row."
-            )
-        timeline = _merged(asked, past)
-        back = np.arange(settings.encoder_length - 1, -1, -1) * settings.encoder_step
-        meant = asked.ts[:, None] - back
-        return cls(timeline, meant, np.searchsorted(timeline.ts, meant, side="right") - 1)
 
 
 class Tft:
@@ -132,17 +100,16 @@ class Tft:
 
     def usable(self, asked: Seen, past: Seen | None) -> Flags:
         """Those whose whole encoder is known."""
-        flags: Flags = LookBack.of(self._settings, asked, past).rows[:, 0] >= 0
-        return flags
+        return LookBack.of(self._settings, asked, past).complete
 
     def batches(self, asked: Seen, past: Seen | None) -> Batches:
         """Encoder and decoder of each row."""
         back = LookBack.of(self._settings, asked, past)
-        if (back.rows < 0).any():
-            row = int(np.flatnonzero(back.rows[:, 0] < 0)[0])
+        if not back.complete.all():
+            row = int(np.flatnonzero(~back.complete)[0])
             raise JobProblem(
-                f"Row {row} cannot be forecast: nothing is known of the minutes before it. A tft needs the rows "
-                f"of the {self._settings.reach} minutes before, from one at or before their beginning on."
+                f"Row {row} cannot be forecast: nothing is known of the minutes before it. A tft needs "
+                f"the rows of the {self._settings.reach} minutes before, from one at or before their start."
             )
 
         def taken(numbers: RowNumbers) -> tuple[torch.Tensor, ...]:
@@ -154,7 +121,7 @@ class Tft:
     def _encoder(self, back: LookBack, numbers: RowNumbers) -> Singles:
         rows = back.rows[numbers]
         there = back.timeline.ts[rows]
-        late = np.log1p(back.meant[numbers] - there)[..., None].astype(np.float32)
+        late = np.log1p(back.late(numbers))[..., None].astype(np.float32)
         parts = (self._scale.apply(back.timeline.x[rows]), late, known(self._settings.known, there))
         return np.concatenate(parts, axis=-1)
 
@@ -178,15 +145,3 @@ class Tft:
             },
             "quantiles": list(self._loss.quantiles),
         }
-
-
-def _merged(asked: Seen, past: Seen | None) -> Seen:
-    """All rows by time; a row that both have counts once."""
-    if past is None:
-        past = Seen(asked.ts[:0], asked.x[:0])
-    new = ~np.isin(asked.ts, past.ts)
-    if not new.any():
-        return past
-    ts = np.concatenate([past.ts, asked.ts[new]])
-    order = np.argsort(ts, kind="stable")
-    return Seen(ts[order], np.concatenate([past.x, asked.x[new]])[order])

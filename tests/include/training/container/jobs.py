@@ -20,7 +20,9 @@ SMALL_TREES = {
     "rounds": "12", "block_rounds": "4", "trees": "6", "max_depth": "3", "train_stride": "15", "nthread": "1",
     "early_stopping_rounds": "5",
 }  # fmt: skip
-SMALL_NETWORK = {"epochs": "4", "batch_size": "64", "train_stride": "15", "nthread": "1", "learning_rate": "0.01"}
+SMALL_NETWORK = {
+    "epochs": "4", "batch_size": "64", "train_stride": "15", "nthread": "1", "learning_rate": "0.01",
+}  # fmt: skip
 SMALL = dict.fromkeys(TREES, SMALL_TREES) | {
     "multi_task": SMALL_NETWORK | {"layers": "16,8"},
     "tft": SMALL_NETWORK
