@@ -142,6 +142,36 @@ def _whole(default: int, least: int, title: str, description: str) -> dict[str, 
     }
 
 
+def _flag(default: bool, title: str, description: str) -> dict[str, Any]:
+    """Yes or no."""
+    return {"default": default, "type": "boolean", "title": title, "description": description}
+
+
+def _several(names: tuple[str, ...], title: str, description: str) -> dict[str, Any]:
+    """One or more of some names."""
+    return {
+        "default": list(names),
+        "type": "array",
+        "examples": list(names),
+        "items": {"type": "string", "enum": list(names)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "title": title,
+        "description": description,
+    }
+
+
+def _instance(default: str, title: str, description: str) -> dict[str, Any]:
+    """A kind of instance of SageMaker."""
+    return {
+        "default": default,
+        "type": "string",
+        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+        "title": title,
+        "description": description,
+    }
+
+
 LOAD_PARAMS: dict[str, dict[str, Any]] = {
     "source": {
         "default": None,
@@ -178,12 +208,7 @@ LOAD_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Price side",
         "description": "Which price the bars record.",
     },
-    "rebuild": {
-        "default": False,
-        "type": "boolean",
-        "title": "Rebuild",
-        "description": "Write months again that are already right.",
-    },
+    "rebuild": _flag(False, "Rebuild", "Write months again that are already right."),
     "timezone": {
         "default": None,
         "type": ["null", "string"],
@@ -214,12 +239,7 @@ FEATURE_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Families",
         "description": "Feature families to build.",
     },
-    "rebuild": {
-        "default": False,
-        "type": "boolean",
-        "title": "Rebuild",
-        "description": "Build months again that are already right.",
-    },
+    "rebuild": _flag(False, "Rebuild", "Build months again that are already right."),
     "keep_runs": _whole(20, 1, "Reports to keep", "Reports of older runs are removed."),
 }
 
@@ -233,36 +253,25 @@ MIGRATE_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Action",
         "description": "revert: take the old names back. drop views: remove the compatibility views.",
     },
-    "compatibility_views": {
-        "default": True,
-        "type": "boolean",
-        "title": "Compatibility views",
-        "description": "Leave a view under each old name, so that nobody's queries break.",
-    },
-    "waive_functions": {
-        "default": False,
-        "type": "boolean",
-        "title": "Waive functions",
-        "description": "Accept functions whose text mentions old names, although they will fail.",
-    },
-    "replace_empty": {
-        "default": False,
-        "type": "boolean",
-        "title": "Replace empty tables",
-        "description": "An empty table of ours that has the new name is dropped for the legacy one.",
-    },
-    "replace_built": {
-        "default": False,
-        "type": "boolean",
-        "title": "Replace built tables",
-        "description": "So is a table that the builds filled: they make its columns again afterwards.",
-    },
-    "accept_rate_names": {
-        "default": False,
-        "type": "boolean",
-        "title": "Accept *_rate_* names",
-        "description": "Tables named statistics_rate_{pair} and so on are legacy tables too.",
-    },
+    "compatibility_views": _flag(
+        True, "Compatibility views", "Leave a view under each old name, so that nobody's queries break."
+    ),
+    "waive_functions": _flag(
+        False, "Waive functions", "Accept functions whose text mentions old names, although they will fail."
+    ),
+    "replace_empty": _flag(
+        False,
+        "Replace empty tables",
+        "An empty table of ours that has the new name is dropped for the legacy one.",
+    ),
+    "replace_built": _flag(
+        False,
+        "Replace built tables",
+        "So is a table that the builds filled: they make its columns again afterwards.",
+    ),
+    "accept_rate_names": _flag(
+        False, "Accept *_rate_* names", "Tables named statistics_rate_{pair} and so on are legacy tables too."
+    ),
 }
 
 DATASET_PARAMS: dict[str, dict[str, Any]] = {
@@ -312,26 +321,8 @@ ALL_OF_DATASET: dict[str, Any] = {
 TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "dataset_id": DATASET_PARAMS["dataset_id"]
     | {"description": "The data set to learn from. Empty: the newest complete one."},
-    "models": {
-        "default": list(MODELS),
-        "type": "array",
-        "examples": list(MODELS),
-        "items": {"type": "string", "enum": list(MODELS)},
-        "minItems": 1,
-        "uniqueItems": True,
-        "title": "Models",
-        "description": "Models to train for every pair.",
-    },
-    "networks": {
-        "default": list(NETWORKS),
-        "type": "array",
-        "examples": list(NETWORKS),
-        "items": {"type": "string", "enum": list(NETWORKS)},
-        "minItems": 1,
-        "uniqueItems": True,
-        "title": "Networks",
-        "description": "Networks to train for the pairs of an approved gate.",
-    },
+    "models": _several(MODELS, "Models", "Models to train for every pair."),
+    "networks": _several(NETWORKS, "Networks", "Networks to train for the pairs of an approved gate."),
     "target_window": DATASET_PARAMS["target_window"]
     | {"description": "Windows of the forecasts: as the horizon, or one for all."},
     "train_stride": _whole(
@@ -357,20 +348,10 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "fold_test_days": DATASET_PARAMS["fold_test_days"],
     "fold_step_days": DATASET_PARAMS["fold_step_days"],
     "seed": _whole(7, 0, "Seed", "The same seed and data give the same bytes of a model."),
-    "instance_type": {
-        "default": "ml.m5.xlarge",
-        "type": "string",
-        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
-        "title": "Instance",
-        "description": "What a job runs on.",
-    },
-    "network_instance_type": {
-        "default": "ml.g5.xlarge",
-        "type": "string",
-        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
-        "title": "Instance of a network",
-        "description": "What the job of a network runs on: one with a GPU.",
-    },
+    "instance_type": _instance("ml.m5.xlarge", "Instance", "What a job runs on."),
+    "network_instance_type": _instance(
+        "ml.g5.xlarge", "Instance of a network", "What the job of a network runs on: one with a GPU."
+    ),
     "threads": _whole(4, 1, "Threads", "Threads of a job; they belong to the name of its model."),
     "volume_gb": _whole(10, 1, "Disk", "Gigabytes of disk of a job."),
     "spot": {
