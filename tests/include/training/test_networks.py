@@ -152,15 +152,18 @@ def test_six_months_of_two_pairs(aws: Aws) -> None:
     """Both networks of both pairs learn six months, and each job is interrupted once."""
     bucket = ObjectStore(aws.s3, BUCKET, "")
     planned = prepared(bucket, days=182, signal=0.6, columns=40)
-    params = PARAMS | {"epochs": 6, "hidden_size": 16, "encoder_length": 12, "train_stride": 60}
+    params = PARAMS | {"epochs": 5, "hidden_size": 16, "encoder_length": 8, "train_stride": 60}
     mine = jobs.plan_networks(bucket, ACCOUNT, params, planned, ["eurusd", "gbpusd"])
     for request in mine["requests"]:
         aws.sagemaker.create_training_job(**request)
     for request in mine["requests"]:
         name = request["TrainingJobName"]
-        aws.wait(name, "Training")
+        checkpoints = request["CheckpointConfig"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
+        sagemaker.wait_for(lambda prefix=checkpoints: aws.keys(prefix))
         aws.trouble.interrupt(name)
         description = aws.wait(name)
+        states = [each["Status"] for each in description["SecondaryStatusTransitions"]]
+        assert "Interrupted" in states, states
         assert description["TrainingJobStatus"] == "Completed", description.get("FailureReason")
         jobs.record(bucket, request, description)
     for job in mine["jobs"]:
