@@ -176,11 +176,7 @@ def _learn(
         rows = order[numbers]
         adam.zero_grad()
         loss = architecture.loss(network(*learned.batches(rows)), _outcome(network, learned, rows))
-        if not math.isfinite(loss.item()):
-            raise JobProblem(
-                "Learning diverged: the loss is not finite. Lower learning_rate. If that does not help, look "
-                "for outcomes that are far too large for their scale s."
-            )
+        _finite(loss)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), LONGEST_STEP)
         adam.step()
@@ -193,8 +189,18 @@ def _error(network: Network, architecture: Architecture, watched: Samples, size:
         for numbers in in_batches(len(watched.outcome), size):
             outputs = network(*watched.batches(numbers))
             loss = architecture.loss(outputs, _outcome(network, watched, numbers))
-            total += loss.item() * numbers.size
+            total += _finite(loss) * numbers.size
     return total / len(watched.outcome)
+
+
+def _finite(loss: torch.Tensor) -> float:
+    value = float(loss.item())
+    if not math.isfinite(value):
+        raise JobProblem(
+            "Learning diverged: the loss is not finite. Lower learning_rate. If that does not help, look for "
+            "outcomes that are far too large for their scale s."
+        )
+    return value
 
 
 def _outcome(network: Network, samples: Samples, numbers: RowNumbers) -> torch.Tensor:
