@@ -13,7 +13,7 @@ export UV_SYSTEM_CERTS := 1
 INDEX    = $(shell $(VENV)/bin/pip config get global.index-url 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run up stop status clean test soak check verify docs format bench pictures lock distclean
+.PHONY: help install run up stop status clean test soak check verify docs format bench pictures tft lock distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ bench: $(VENV)/.dev ## side by side with peers, as ratios
 pictures: $(VENV)/.dev ## make the pictures of the docs from the running stack
 	@. '$(STATE)/env' && $(PY) docs/img/make_pictures.py
 
+tft: | $(PY) ## make .venv-tft, in which networks are trained here (1.5 GB): ALLOW_CUDA=1
+	@ALLOW_CUDA='$(ALLOW_CUDA)' $(PY) -m tools.networks
+
 install: $(VENV)/.runtime ## only install
 
 lock: $(VENV)/.dev ## resolve requirements*.txt anew from pyproject.toml
@@ -85,7 +88,7 @@ MWAA := --python-version 3.12 --python-platform x86_64-manylinux_2_34 \
   -c mwaa/mwaa_essential_constraints.txt -c mwaa/airflow_constraints.txt --no-annotate
 
 distclean: ## delete the virtual environment and all caches
-	rm -rf $(VENV) .venv-container .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-container .venv-tft .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.runtime: requirements-local.txt | $(PY)

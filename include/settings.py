@@ -23,6 +23,7 @@ TRAINING_POOL = (
 )
 TRAINING_RETRIES = 20  # of what AWS refuses for a moment; a job that failed is not started again by itself
 TRAINING_IMAGE_VARIABLE = "bqx_training_image"  # Airflow Variable: address of AWS's XGBoost image
+NETWORKS_IMAGE_VARIABLE = "bqx_networks_image"  # Airflow Variable: address of AWS's PyTorch image, for a GPU
 SAGEMAKER_ROLE_VARIABLE = "bqx_sagemaker_role"  # Airflow Variable: the role that the jobs take
 DATASETS_ASSET = "x-bqx://datasets"
 PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
@@ -142,6 +143,36 @@ def _whole(default: int, least: int, title: str, description: str) -> dict[str, 
     }
 
 
+def _flag(default: bool, title: str, description: str) -> dict[str, Any]:
+    """Yes or no."""
+    return {"default": default, "type": "boolean", "title": title, "description": description}
+
+
+def _several(names: tuple[str, ...], title: str, description: str) -> dict[str, Any]:
+    """One or more of some names."""
+    return {
+        "default": list(names),
+        "type": "array",
+        "examples": list(names),
+        "items": {"type": "string", "enum": list(names)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "title": title,
+        "description": description,
+    }
+
+
+def _instance(default: str, title: str, description: str) -> dict[str, Any]:
+    """A kind of instance of SageMaker."""
+    return {
+        "default": default,
+        "type": "string",
+        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
+        "title": title,
+        "description": description,
+    }
+
+
 LOAD_PARAMS: dict[str, dict[str, Any]] = {
     "source": {
         "default": None,
@@ -178,12 +209,7 @@ LOAD_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Price side",
         "description": "Which price the bars record.",
     },
-    "rebuild": {
-        "default": False,
-        "type": "boolean",
-        "title": "Rebuild",
-        "description": "Write months again that are already right.",
-    },
+    "rebuild": _flag(False, "Rebuild", "Write months again that are already right."),
     "timezone": {
         "default": None,
         "type": ["null", "string"],
@@ -214,12 +240,7 @@ FEATURE_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Families",
         "description": "Feature families to build.",
     },
-    "rebuild": {
-        "default": False,
-        "type": "boolean",
-        "title": "Rebuild",
-        "description": "Build months again that are already right.",
-    },
+    "rebuild": _flag(False, "Rebuild", "Build months again that are already right."),
     "keep_runs": _whole(20, 1, "Reports to keep", "Reports of older runs are removed."),
 }
 
@@ -233,36 +254,25 @@ MIGRATE_PARAMS: dict[str, dict[str, Any]] = {
         "title": "Action",
         "description": "revert: take the old names back. drop views: remove the compatibility views.",
     },
-    "compatibility_views": {
-        "default": True,
-        "type": "boolean",
-        "title": "Compatibility views",
-        "description": "Leave a view under each old name, so that nobody's queries break.",
-    },
-    "waive_functions": {
-        "default": False,
-        "type": "boolean",
-        "title": "Waive functions",
-        "description": "Accept functions whose text mentions old names, although they will fail.",
-    },
-    "replace_empty": {
-        "default": False,
-        "type": "boolean",
-        "title": "Replace empty tables",
-        "description": "An empty table of ours that has the new name is dropped for the legacy one.",
-    },
-    "replace_built": {
-        "default": False,
-        "type": "boolean",
-        "title": "Replace built tables",
-        "description": "So is a table that the builds filled: they make its columns again afterwards.",
-    },
-    "accept_rate_names": {
-        "default": False,
-        "type": "boolean",
-        "title": "Accept *_rate_* names",
-        "description": "Tables named statistics_rate_{pair} and so on are legacy tables too.",
-    },
+    "compatibility_views": _flag(
+        True, "Compatibility views", "Leave a view under each old name, so that nobody's queries break."
+    ),
+    "waive_functions": _flag(
+        False, "Waive functions", "Accept functions whose text mentions old names, although they will fail."
+    ),
+    "replace_empty": _flag(
+        False,
+        "Replace empty tables",
+        "An empty table of ours that has the new name is dropped for the legacy one.",
+    ),
+    "replace_built": _flag(
+        False,
+        "Replace built tables",
+        "So is a table that the builds filled: they make its columns again afterwards.",
+    ),
+    "accept_rate_names": _flag(
+        False, "Accept *_rate_* names", "Tables named statistics_rate_{pair} and so on are legacy tables too."
+    ),
 }
 
 DATASET_PARAMS: dict[str, dict[str, Any]] = {
@@ -301,6 +311,7 @@ DATASET_PARAMS: dict[str, dict[str, Any]] = {
 }
 
 MODELS = ("random_forest", "xgboost")
+NETWORKS = ("tft", "multi_task")
 MAJORS = ("eurusd", "gbpusd", "usdjpy", "audusd")  # backtested unless told otherwise
 
 ALL_OF_DATASET: dict[str, Any] = {
@@ -311,16 +322,8 @@ ALL_OF_DATASET: dict[str, Any] = {
 TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "dataset_id": DATASET_PARAMS["dataset_id"]
     | {"description": "The data set to learn from. Empty: the newest complete one."},
-    "models": {
-        "default": list(MODELS),
-        "type": "array",
-        "examples": list(MODELS),
-        "items": {"type": "string", "enum": list(MODELS)},
-        "minItems": 1,
-        "uniqueItems": True,
-        "title": "Models",
-        "description": "Models to train for every pair.",
-    },
+    "models": _several(MODELS, "Models", "Models to train for every pair."),
+    "networks": _several(NETWORKS, "Networks", "Networks to train for the pairs of an approved gate."),
     "target_window": DATASET_PARAMS["target_window"]
     | {"description": "Windows of the forecasts: as the horizon, or one for all."},
     "train_stride": _whole(
@@ -329,6 +332,11 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "max_train_rows": _whole(20000, 100, "Training rows", "At most so many rows are learned by a model."),
     "forest_trees": _whole(200, 1, "Trees of a forest", "Trees of a Random Forest."),
     "rounds": _whole(500, 1, "Rounds", "Rounds of XGBoost at most; it stops early."),
+    "epochs": _whole(30, 1, "Epochs", "Epochs of a network at most; it stops early."),
+    "hidden_size": _whole(64, 4, "Hidden size", "Width of the layers of a tft, a multiple of 4.")
+    | {"multipleOf": 4},
+    "encoder_length": _whole(24, 1, "Encoder", "Rows a tft looks back over, five minutes apart.")
+    | {"maximum": 288},
     "backtest_pairs": {
         "default": list(MAJORS),
         "type": ["null", "array"],
@@ -358,13 +366,10 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "trials": _whole(8, 1, "Trials", "Settings that are tried for every pair to tune."),
     "parallel_trials": _whole(2, 1, "Trials at once", "Trials of one pair that run at the same time."),
     "seed": _whole(7, 0, "Seed", "The same seed and data give the same bytes of a model."),
-    "instance_type": {
-        "default": "ml.m5.xlarge",
-        "type": "string",
-        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
-        "title": "Instance",
-        "description": "What a job runs on.",
-    },
+    "instance_type": _instance("ml.m5.xlarge", "Instance", "What a job runs on."),
+    "network_instance_type": _instance(
+        "ml.g5.xlarge", "Instance of a network", "What the job of a network runs on: one with a GPU."
+    ),
     "threads": _whole(4, 1, "Threads", "Threads of a job; they belong to the name of its model."),
     "volume_gb": _whole(10, 1, "Disk", "Gigabytes of disk of a job."),
     "spot": {

@@ -23,6 +23,7 @@ from local.postgres import is_free
 from local.processes import Identity, keep_last, launch, tail, undisturbed, wait_gone
 from local.s3 import server as s3
 from local.state import State
+from tools import networks
 
 PORTS = range(9000, 9100)  # each service takes the first free one
 PATIENCE = 60.0  # seconds until a service must listen
@@ -31,6 +32,7 @@ BUCKET = "bqx"
 REGION = "us-east-1"
 # Of no registry and no account: the stand-in of AWS runs the jobs of this image with our own interpreter.
 TRAINING_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-training:1"
+NETWORKS_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-networks:1"  # likewise, that of `make tft`
 TRAINING_ROLE = f"arn:aws:iam::{ACCOUNT}:role/bqx-training"
 
 Addresses = Mapping[str, str]
@@ -90,6 +92,7 @@ def _aws_settings(state: State, addresses: Addresses) -> dict[str, str]:
     return {
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
         "AIRFLOW_VAR_BQX_TRAINING_IMAGE": TRAINING_IMAGE,
+        "AIRFLOW_VAR_BQX_NETWORKS_IMAGE": NETWORKS_IMAGE,
         "AIRFLOW_VAR_BQX_SAGEMAKER_ROLE": TRAINING_ROLE,
         # The caller's own accounts must be out of reach, whatever a client is made from.
         "AWS_CONFIG_FILE": os.devnull,
@@ -99,7 +102,9 @@ def _aws_settings(state: State, addresses: Addresses) -> dict[str, str]:
 
 
 def _aws_arguments(addresses: Addresses) -> tuple[str, ...]:
-    return "--s3", addresses["s3"], "--image", f"{TRAINING_IMAGE}={sys.executable}"
+    images = {TRAINING_IMAGE: sys.executable, NETWORKS_IMAGE: networks.FOLDER / "bin" / "python"}
+    told = [argument for image, python in images.items() for argument in ("--image", f"{image}={python}")]
+    return "--s3", addresses["s3"], *told
 
 
 def _airtable_exports(state: State, addresses: Addresses) -> dict[str, str]:

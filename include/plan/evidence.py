@@ -18,6 +18,7 @@ from include.plan import verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
 from include.reports import Reports
+from include.settings import MODELS
 from include.storage.connection import Connection, connect, exists, statement
 from include.storage.log import logged_months
 from include.storage.ownership import foreign_columns
@@ -25,7 +26,6 @@ from include.storage.schema import columns_of
 from include.storage.stage_order import legacy_tables
 from include.storage.tables import table_of
 from include.training.jobs import Trained, trained_models
-from include.training.requests import MODELS
 
 _NAMED = 5  # pairs that a text names
 
@@ -204,7 +204,7 @@ class _Look:
     def trained(self, _: Sequence[str]) -> Proof:
         """Both baselines of every pair have been trained on the newest data set."""
         models = trained_models(self.bucket) if self.bucket else Trained("", {})
-        absent = [pair for pair in self.pairs if models.by_pair.get(pair, set()) < {*MODELS}]
+        absent = [pair for pair in self.pairs if not {*MODELS} <= models.by_pair.get(pair, set())]
         about = f"data set {models.dataset_id}" if models.dataset_id else "there is no data set yet"
         return self._of_pairs(absent, f"Random Forest and XGBoost of {_of(self.pairs, absent)}; {about}")
 

@@ -2,6 +2,8 @@
 
 ``train.py`` lies at its root. The modules keep their path ``include/training/container/``, so that they
 import each other by the same names there and in this repository; the packages around them are empty there.
+The archive of a network also has the package ``networks``, and at its root the requirements that the toolkit
+installs on top of the image.
 """
 
 from __future__ import annotations
@@ -11,26 +13,35 @@ import io
 import tarfile
 from pathlib import Path
 
-from include.training.container.code import HERE, code_hash, modules
+from include.training.container.code import HERE, REQUIREMENTS, code_hash, modules
+from include.training.container.models import NETWORKS
 
-__all__ = ["CONTAINER", "code_hash", "pack"]
+__all__ = ["CONTAINER", "ENTRY", "code_hash", "code_key", "pack"]
 
 CONTAINER = HERE
 ENTRY = "train.py"
 INSIDE = "include/training/container"
+FOLDER = "code"  # in the bucket
 PACKAGES = ("include/__init__.py", "include/training/__init__.py")
 
 
-def pack(folder: Path = CONTAINER) -> bytes:
-    """The archive, a tar.gz; the same modules give the same bytes.
+def code_key(model: str) -> str:
+    """Key of the archive with the code of a model; other code has another key."""
+    return f"{FOLDER}/training-{code_hash(model)[:16]}.tar.gz"
+
+
+def pack(model: str, folder: Path = CONTAINER) -> bytes:
+    """The archive with the code of a model, a tar.gz; the same files give the same bytes.
 
     Args:
+        model: trees share an archive, and networks share another.
         folder: where the modules are.
     """
-    files = dict.fromkeys(PACKAGES, b"") | {
-        f"{INSIDE}/{path.name}": path.read_bytes() for path in modules(folder)
-    }
+    files = dict.fromkeys(PACKAGES, b"")
+    files |= {f"{INSIDE}/{name}": (folder / name).read_bytes() for name in modules(model, folder)}
     files[ENTRY] = (folder / ENTRY).read_bytes()
+    if model in NETWORKS:
+        files |= {name: (folder / "networks" / name).read_bytes() for name in REQUIREMENTS}
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, body in sorted(files.items()):

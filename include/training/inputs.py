@@ -13,12 +13,11 @@ from include.objects import ObjectStore
 from include.training import archive
 from include.training.requests import DATASETS
 
-CODE = "code"  # folder of the bucket
 PIPELINE = "operator_triggered"  # kind of a run that another DAG started
 
 
 def dataset_of(
-    bucket: ObjectStore, params: Mapping[str, Any], announced: Mapping[str, Any] | None
+    bucket: ObjectStore, params: Mapping[str, Any], announced: Mapping[str, Any] | None = None
 ) -> Manifest:
     """The data set that a run learns from.
 
@@ -53,11 +52,6 @@ def under_way(planned: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return planned
 
 
-def code_key() -> str:
-    """Key of the archive; other code has another key."""
-    return f"{CODE}/training-{archive.code_hash()[:16]}.tar.gz"
-
-
-def put_code(bucket: ObjectStore) -> None:
-    """Lay the archive ready."""
-    bucket.put(code_key(), archive.pack())
+def put_code(bucket: ObjectStore, model: str) -> None:
+    """Lay the archive of a model ready."""
+    bucket.put(archive.code_key(model), archive.pack(model))

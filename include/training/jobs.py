@@ -57,24 +57,34 @@ def plan(
     """
     manifest = inputs.dataset_of(bucket, params, announced)
     tuned = tuning.tuned_settings(bucket, manifest, params, account)
-    params = {**params, "code": inputs.code_key(), "tuned": tuned}
     pairs = params["pairs"] or sorted({part.pair for part in manifest.files})
-    jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in params["models"]]
-    missing = [job for job in jobs if result_of(bucket, manifest.content_hash, job.name) is None]
-    if not params["dry_run"] and missing:
-        inputs.put_code(bucket)
-        for job in missing:
-            bucket.put(job.key(INPUT), input_document(job, account.bucket))
-    summary = _summary(manifest, jobs, missing)
-    log.info(summary)
-    return {
-        "dataset_id": manifest.dataset_id,
-        "content_hash": manifest.content_hash,
-        "dry_run": params["dry_run"],
-        "jobs": [_named(job) for job in jobs],
-        "requests": [request_of(job, params, account) for job in missing],
-        "summary": summary,
-    }
+    return _planned(bucket, account, {**params, "tuned": tuned}, manifest, pairs, params["models"])
+
+
+def plan_networks(
+    bucket: ObjectStore,
+    account: Account,
+    params: Mapping[str, Any],
+    planned: Mapping[str, Any],
+    pairs: Sequence[str],
+) -> dict[str, Any]:
+    """Decide which networks are to be trained, as `plan` does for the trees.
+
+    Args:
+        bucket: the whole bucket.
+        account: where the jobs run.
+        params: those of the form; ``networks`` says which.
+        planned: from `plan`, of the same run: its data set is meant.
+        pairs: those for which networks may be trained.
+
+    Returns:
+        As of `plan`.
+
+    Raises:
+        MissingInput: the image of the networks was not set.
+    """
+    manifest = inputs.dataset_of(bucket, {"dataset_id": planned["dataset_id"]})
+    return _planned(bucket, account, params, manifest, pairs, params["networks"])
 
 
 def select(planned: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -148,6 +158,34 @@ def trained_models(bucket: ObjectStore) -> Trained:
             _, pair, short, _ = job.split("-")
             by_pair.setdefault(pair, set()).add(named[short])
     return Trained(dataset_id, by_pair)
+
+
+def _planned(
+    bucket: ObjectStore,
+    account: Account,
+    params: Mapping[str, Any],
+    manifest: Manifest,
+    pairs: Sequence[str],
+    models: Sequence[str],
+) -> dict[str, Any]:
+    """What `plan` returns; what the missing jobs read is laid ready."""
+    jobs = [job_of(manifest, pair, model, params, account) for pair in pairs for model in models]
+    missing = [job for job in jobs if result_of(bucket, manifest.content_hash, job.name) is None]
+    if not params["dry_run"]:
+        for model in {job.model for job in missing}:
+            inputs.put_code(bucket, model)
+        for job in missing:
+            bucket.put(job.key(INPUT), input_document(job, account.bucket))
+    summary = _summary(manifest, jobs, missing)
+    log.info(summary)
+    return {
+        "dataset_id": manifest.dataset_id,
+        "content_hash": manifest.content_hash,
+        "dry_run": params["dry_run"],
+        "jobs": [_named(job) for job in jobs],
+        "requests": [request_of(job, params, account) for job in missing],
+        "summary": summary,
+    }
 
 
 def _summary(manifest: Manifest, jobs: Sequence[Job], missing: Sequence[Job]) -> str:

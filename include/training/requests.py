@@ -15,17 +15,25 @@ from typing import Any, NamedTuple
 from include.dataset.manifest import NAME as MANIFEST
 from include.dataset.manifest import Manifest
 from include.errors import BadParameter, MissingInput
-from include.training.archive import ENTRY
+from include.settings import NETWORKS
+from include.training.archive import ENTRY, code_key
 
-MODELS = {"random_forest": "rf", "xgboost": "xgb"}  # and how the names of jobs say it
+MODELS = {  # and how the names of jobs say it
+    "random_forest": "rf", "xgboost": "xgb", "tft": "tft", "multi_task": "mt",
+}  # fmt: skip
 DATASETS = "datasets"  # folder of the bucket
 DECISIONS = "decisions"  # likewise
 FOLDER = "training"  # in the bucket: a folder per content of a data set, in it a folder per job
 CHANNEL = "dataset"
 DIGITS = 16  # of a hash that is part of a name
 INPUT = "input.json"  # in the folder of a job: the objects it reads
-# The param that says how large a model gets, and what the code of the job calls it.
-SIZES = {"random_forest": ("forest_trees", "trees"), "xgboost": ("rounds", "rounds")}
+# The params that say how large a model gets, and what the code of the job calls them.
+SIZES = {
+    "random_forest": {"forest_trees": "trees"},
+    "xgboost": {"rounds": "rounds"},
+    "tft": {"epochs": "epochs", "hidden_size": "hidden_size", "encoder_length": "encoder_length"},
+    "multi_task": {"epochs": "epochs"},
+}
 SHARED = (
     "target_window", "seed", "train_stride", "max_train_rows",
     "fold_train_days", "fold_test_days", "fold_step_days",
@@ -44,15 +52,32 @@ class Account(NamedTuple):
 
     Attributes:
         bucket: name of the bucket.
-        image: address of the training image.
+        image: address of the image that trains trees.
         role: name or ARN of the role that the jobs take.
         region: of AWS.
+        networks_image: address of the image that trains networks; empty if nobody set it.
     """
 
     bucket: str
     image: str
     role: str
     region: str
+    networks_image: str = ""
+
+    def image_of(self, model: str) -> str:
+        """The image that trains a model.
+
+        Raises:
+            MissingInput: it was not set; names the Variable.
+        """
+        if model not in NETWORKS:
+            return self.image
+        if not self.networks_image:
+            raise MissingInput(
+                "The Airflow Variable bqx_networks_image is not set. Set it to the address of the PyTorch "
+                "2.13 training image of AWS for GPUs in your region."
+            )
+        return self.networks_image
 
 
 class Job(NamedTuple):
@@ -93,8 +118,8 @@ def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any],
         manifest: of the data set.
         pair: spelt as in ``eurusd``.
         model: one of `MODELS`.
-        params: those of the form of bqx_train, ``code``, the key of the code archive, and ``tuned``, settings
-            that jobs of xgboost get in place of their own, if there are any.
+        params: those of the form of bqx_train, and ``tuned``, settings that jobs of xgboost get in place of
+            their own, if there are any.
         account: where it runs.
 
     Raises:
@@ -112,7 +137,7 @@ def job_of(manifest: Manifest, pair: str, model: str, params: Mapping[str, Any],
         "columns": manifest.columns_selected,
         "scalers": manifest.documents["scalers"].sha256,
         "hyperparameters": {name: value for name, value in settings.items() if name != "dataset_id"},
-        "image": account.image,
+        "image": account.image_of(model),
     }
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     documents = (f"{DATASETS}/{manifest.dataset_id}/{MANIFEST}", manifest.documents["scalers"].key)
@@ -134,7 +159,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
         "TrainingJobName": job.name,
         "RoleArn": account.role,
         "AlgorithmSpecification": {
-            "TrainingImage": account.image,
+            "TrainingImage": account.image_of(job.model),
             "TrainingInputMode": "File",
             "MetricDefinitions": list(METRICS),
         },
@@ -147,7 +172,7 @@ def request_of(job: Job, params: Mapping[str, Any], account: Account) -> dict[st
             "LocalPath": LOCAL_CHECKPOINTS,
         },
         "ResourceConfig": {
-            "InstanceType": params["instance_type"],
+            "InstanceType": params["network_instance_type" if job.model in NETWORKS else "instance_type"],
             "InstanceCount": 1,
             "VolumeSizeInGB": params["volume_gb"],
         },
@@ -172,19 +197,19 @@ def input_document(job: Job, bucket: str) -> bytes:
 def _settings(
     manifest: Manifest, pair: str, model: str, params: Mapping[str, Any], account: Account
 ) -> dict[str, str]:
-    param, size = SIZES[model]
     settings: dict[str, Any] = {
         "sagemaker_program": ENTRY,
-        "sagemaker_submit_directory": f"s3://{account.bucket}/{params['code']}",
+        "sagemaker_submit_directory": f"s3://{account.bucket}/{code_key(model)}",
         "sagemaker_region": account.region,
         "pair": pair,
         "model": model,
         "dataset_id": manifest.dataset_id,
         "content_hash": manifest.content_hash,
         "nthread": params["threads"],
-        "backtest": pair in (params["backtest_pairs"] or ()),
-        size: params[param],
+        # Folds would cost a network as many GPU hours again each.
+        "backtest": model not in NETWORKS and pair in (params["backtest_pairs"] or ()),
     }
+    settings |= {size: params[param] for param, size in SIZES[model].items()}
     settings |= {name: params[name] for name in SHARED}
     if model == "xgboost":
         settings |= params.get("tuned", {})  # found on a few pairs, for all
@@ -206,8 +231,8 @@ def key_of(content_hash: str, job: str, name: str) -> str:
     return f"{folder_of(content_hash)}{job}/{name}"
 
 
-def checked_account(bucket: str, image: str, role: str, region: str) -> Account:
-    """The account, complete.
+def checked_account(bucket: str, image: str, role: str, region: str, networks_image: str = "") -> Account:
+    """The account, complete but for the image of the networks, which is asked for when one is trained.
 
     Raises:
         MissingInput: something was not set; names the Variable.
@@ -222,4 +247,4 @@ def checked_account(bucket: str, image: str, role: str, region: str) -> Account:
     ):
         if not value:
             raise MissingInput(f"The Airflow Variable {variable} is not set. Set it to {what}.")
-    return Account(bucket, image, role, region)
+    return Account(bucket, image, role, region, networks_image)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from include.dataset.manifest import Manifest
 from include.errors import BadParameter
-from include.training import inputs
 from include.training.requests import CHECKPOINTS, REQUEST_TAG, Account, Job, job_of, key_of, request_of
 
 MODEL = "xgboost"
@@ -75,7 +74,7 @@ def tunings_of(manifest: Manifest, params: Mapping[str, Any], account: Account) 
             f"{', '.join(params['tuning_pairs'])}. Its pairs are {', '.join(sorted(there))}."
         )
     # A trial needs no backtest, and does not begin with settings of an earlier search.
-    plain = {**params, "code": inputs.code_key(), "backtest_pairs": (), "tuned": {}}
+    plain = {**params, "backtest_pairs": (), "tuned": {}}
     ranges = _ranges(params["rounds"])
     return [
         Tuning(job_of(manifest, pair, MODEL, plain, account), ranges, params["trials"], params["seed"])

@@ -19,7 +19,7 @@ from include.errors import MissingInput, NothingToDo, TrainingFailed
 from include.objects import ObjectStore
 from include.training import inputs
 from include.training.requests import INPUT, Account, input_document, key_of
-from include.training.search import DIGITS, FOLDER, OBJECTIVE, request_for, tunings_of
+from include.training.search import DIGITS, FOLDER, MODEL, OBJECTIVE, request_for, tunings_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def plan(
     if params["dry_run"]:
         raise NothingToDo(f"Dry run: {summary}")
     if missing:
-        inputs.put_code(bucket)
+        inputs.put_code(bucket, MODEL)
         for tuning in missing:
             bucket.put(tuning.job.key(INPUT), input_document(tuning.job, account.bucket))
     log.info(summary)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from local.aws import jobs
@@ -55,13 +56,19 @@ def _check_spot(asked: Mapping[str, Any]) -> None:
 
 def _check_image(asked: Mapping[str, Any], settings: Settings) -> None:
     image = asked["AlgorithmSpecification"].get("TrainingImage", "")
-    if settings.python(image) is None:
+    python = settings.python(image)
+    if python is None:
         registry, _, repository = image.partition("/")
         raise invalid(
             f"Cannot find repository: {repository.partition(':')[0]} in registry ID: "
             f"{registry.partition('.')[0]} Please check if your ECR repository exists and role "
             f"{asked['RoleArn']} has proper pull permissions for SageMaker: "
             "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
+        )
+    if not Path(python).exists():
+        raise invalid(
+            f"Here {python} stands for the image {image}, and it does not exist. The environment of the "
+            "networks is made by `make tft`."
         )
 
 

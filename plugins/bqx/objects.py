@@ -46,7 +46,7 @@ def bucket() -> Any:
 
 
 def training_account() -> Any:
-    """Bucket, image, role and region of training jobs, as the Airflow Variables and ``aws_default`` say.
+    """Bucket, images, role and region of training jobs, as the Airflow Variables and ``aws_default`` say.
 
     Returns:
         An ``include.training.requests.Account``.
@@ -58,11 +58,15 @@ def training_account() -> Any:
     from include.training.requests import checked_account
 
     store = object_store("")
-    image, role = (
+    image, role, networks_image = (
         str(Variable.get(name, default=None) or "")
-        for name in (settings.TRAINING_IMAGE_VARIABLE, settings.SAGEMAKER_ROLE_VARIABLE)
+        for name in (
+            settings.TRAINING_IMAGE_VARIABLE,
+            settings.SAGEMAKER_ROLE_VARIABLE,
+            settings.NETWORKS_IMAGE_VARIABLE,
+        )
     )
-    return checked_account(store.bucket, image, role, str(store.client.meta.region_name))
+    return checked_account(store.bucket, image, role, str(store.client.meta.region_name), networks_image)
 
 
 def reports() -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from include.training.container.checkpoints import Checkpoints
-from include.training.container.importance import Importance, importance
+from include.training.container.importance import Importance
 from include.training.container.intervals import half_width
+from include.training.container.models import Learner
 from include.training.container.results import Predicted, forecast
 from include.training.container.rows import Rows
 from include.training.container.sets import DAY, Fold, Interval, folds, sample
 from include.training.container.settings import Horizon, Settings
-from include.training.container.trees import FEWEST, Learning, fit
+from include.training.container.stopping import FEWEST
 
 # What one fit on a part of the rows left: its number, the horizon, its importances.
 Shares = tuple[int, Horizon, Importance]
@@ -31,23 +31,15 @@ class Backtest(NamedTuple):
     why_none: str = ""
 
 
-def backtest(
-    rows: Rows,
-    whole: Interval,
-    shown: Rows,
-    columns: tuple[str, ...],
-    settings: Settings,
-    checkpoints: Checkpoints,
-) -> Backtest:
+def backtest(learner: Learner, rows: Rows, whole: Interval, shown: Rows, settings: Settings) -> Backtest:
     """Fit and ask every fold.
 
     Args:
+        learner: fits the models.
         rows: of train and the earlier half of val.
         whole: from the start of train to the end of that half: nothing later is looked at.
         shown: rows on which contributions are computed.
-        columns: features, in order.
         settings: of the job.
-        checkpoints: where progress is kept.
     """
     if not settings.backtest:
         return Backtest([], [], "the backtest was not asked for")
@@ -60,35 +52,25 @@ def backtest(
     out = Backtest([], [])
     empty = 0
     for fold in found:
-        empty += not _ask(fold, rows, shown, columns, settings, checkpoints, out)
+        empty += not _ask(fold, learner, rows, shown, settings, out)
     if empty == len(found):
         return Backtest([], [], f"none of the {len(found)} folds has {FEWEST} rows to learn from")
     return out
 
 
-def _ask(
-    fold: Fold,
-    rows: Rows,
-    shown: Rows,
-    columns: tuple[str, ...],
-    settings: Settings,
-    checkpoints: Checkpoints,
-    out: Backtest,
-) -> bool:
+def _ask(fold: Fold, learner: Learner, rows: Rows, shown: Rows, settings: Settings, out: Backtest) -> bool:
     """Add what one fold gives; False if it has too few rows."""
-    usable = rows.usable_for_all(settings.horizons)
+    horizons = settings.horizons
+    usable = rows.usable_for_all(horizons)
     chosen = sample(usable & fold.parts.train.rows(rows.ts), settings.train_stride, settings.max_train_rows)
     if chosen.size < FEWEST:
         return False
     stopping = rows.take(usable & fold.parts.val.rows(rows.ts))
-    calibration = rows.take(fold.parts.calibration.rows(rows.ts))
-    test = rows.take(fold.test.rows(rows.ts))
-    learning = Learning.of(settings, columns, rows.take(chosen), stopping)
-    for horizon in settings.horizons:
-        fitted = fit(f"fold{fold.number}-{horizon.name}", learning, horizon, settings, checkpoints)
-        booster = fitted.load(settings.nthread)
-        width = half_width(forecast(booster, calibration, horizon, "calibration").residuals)
-        asked = forecast(booster, test, horizon, "test", fold.number)
-        out.predictions.append(asked._replace(half_width=width))
-        out.shares.append((fold.number, horizon, importance(booster, columns, shown, horizon)))
+    model = learner.fit(f"fold{fold.number}-", rows.take(chosen), stopping)
+    calibration = forecast(model, rows.take(fold.parts.calibration.rows(rows.ts)), horizons, "calibration")
+    widths = [half_width(part.residuals) for part in calibration]
+    asked = forecast(model, rows.take(fold.test.rows(rows.ts)), horizons, "test", fold.number)
+    out.predictions.extend(part._replace(half_width=width) for part, width in zip(asked, widths, strict=True))
+    shares = model.importance(shown)
+    out.shares.extend((fold.number, horizon, shares[horizon.minutes]) for horizon in horizons)
     return True

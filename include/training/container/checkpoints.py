@@ -1,6 +1,6 @@
-"""What survives an interruption: the trees so far, and the history that early stopping needs.
+"""What survives an interruption: what was learned so far, and the history that early stopping needs.
 
-A checkpoint is one file: a line of JSON, then the booster. It is written under another name and then
+A checkpoint is one file: a line of JSON, then the state. It is written under another name and then
 renamed, and the line holds the hash of what follows, so nothing half-written is ever taken. It also holds
 the identity of the job: a checkpoint of other inputs, settings or code is ignored.
 """
@@ -18,16 +18,16 @@ _ENDING = ".checkpoint"
 
 
 class Progress(NamedTuple):
-    """How far the training of one booster is.
+    """How far a training is.
 
     Attributes:
-        booster: UBJ bytes, empty before the first block.
-        history: error on the stopping rows after every round.
-        blocks: blocks of rounds that are done.
-        finished: no more rounds are needed; the booster is cut at its best round.
+        state: bytes of the booster or network, empty before the first block.
+        history: error on the stopping rows after every round or epoch.
+        blocks: blocks of rounds, or epochs, that are done.
+        finished: nothing more is to be learned; the state is the best one.
     """
 
-    booster: bytes = b""
+    state: bytes = b""
     history: tuple[float, ...] = ()
     blocks: int = 0
     finished: bool = False
@@ -45,21 +45,21 @@ class Checkpoints(NamedTuple):
     identity: str
 
     def load(self, name: str) -> Progress:
-        """The progress of a booster; none if there is no checkpoint that can be trusted."""
+        """The progress of a training; none if there is no checkpoint that can be trusted."""
         path = self.folder / f"{name}{_ENDING}"
         try:
             body = path.read_bytes()
         except FileNotFoundError:
             return Progress()
         try:
-            line, _, booster = body.partition(b"\n")
+            line, _, state = body.partition(b"\n")
             head = json.loads(line)
             if (head["format"], head["identity"]) != (FORMAT, self.identity):
                 print(f"{path.name} belongs to other inputs, settings or code: it is ignored", flush=True)
                 return Progress()
-            if head["sha256"] != hashlib.sha256(booster).hexdigest():
+            if head["sha256"] != hashlib.sha256(state).hexdigest():
                 raise ValueError("its hash does not fit")
-            progress = Progress(booster, tuple(head["history"]), head["blocks"], head["finished"])
+            progress = Progress(state, tuple(head["history"]), head["blocks"], head["finished"])
         except (ValueError, KeyError, TypeError) as error:
             print(f"{path.name} is damaged ({error}): it is ignored", flush=True)
             return Progress()
@@ -67,20 +67,20 @@ class Checkpoints(NamedTuple):
         return progress
 
     def save(self, name: str, progress: Progress) -> None:
-        """Replace the checkpoint of a booster in one step."""
+        """Replace the checkpoint of a training in one step."""
         head = {
             "format": FORMAT,
             "identity": self.identity,
             "history": progress.history,
             "blocks": progress.blocks,
             "finished": progress.finished,
-            "sha256": hashlib.sha256(progress.booster).hexdigest(),
+            "sha256": hashlib.sha256(progress.state).hexdigest(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}{_ENDING}"
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         with unfinished.open("wb") as file:
-            file.write(json.dumps(head).encode() + b"\n" + progress.booster)
+            file.write(json.dumps(head).encode() + b"\n" + progress.state)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)

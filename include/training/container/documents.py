@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from include.training.container.code import code_hash
 from include.training.container.inference import FORMAT, columns_hash
@@ -24,33 +21,37 @@ class Trained(NamedTuple):
 
     Attributes:
         horizon: which.
-        booster: UBJ bytes.
-        rounds: of boosting, 1 for a forest.
+        file: name of its file; those of a network share one.
+        body: content of the file.
+        rounds: of boosting, or epochs; 1 for a forest.
         half_width: of the interval in units of s; None if there were too few rows.
         calibration_rows: that it comes from.
     """
 
     horizon: Horizon
-    booster: bytes
+    file: str
+    body: bytes
     rounds: int
     half_width: float | None
     calibration_rows: int
 
-    @property
-    def file(self) -> str:
-        """Name of the booster's file."""
-        return f"{self.horizon.name}.ubj"
 
+def model_document(
+    settings: Settings,
+    manifest: Manifest,
+    trained: Sequence[Trained],
+    versions: Mapping[str, str],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """model.json: all that inference needs besides the files of the horizons.
 
-def versions() -> dict[str, str]:
-    """Of what decides on the numbers."""
-    import xgboost
-
-    return {"xgboost": xgboost.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-
-def model_document(settings: Settings, manifest: Manifest, trained: Sequence[Trained]) -> dict[str, Any]:
-    """model.json: all that inference needs besides the boosters."""
+    Args:
+        settings: of the job.
+        manifest: of the data set.
+        trained: the horizons.
+        versions: of the libraries.
+        about: what the kind of model says besides.
+    """
     return {
         "format": FORMAT,
         "pair": settings.pair,
@@ -66,17 +67,18 @@ def model_document(settings: Settings, manifest: Manifest, trained: Sequence[Tra
             {
                 "minutes": each.horizon.minutes,
                 "window": each.horizon.window,
-                "booster": each.file,
-                "sha256": hashlib.sha256(each.booster).hexdigest(),
+                "file": each.file,
+                "sha256": hashlib.sha256(each.body).hexdigest(),
                 "rounds": each.rounds,
                 "half_width": each.half_width,
                 "calibration_rows": each.calibration_rows,
             }
             for each in trained
         ],
-        "code_hash": code_hash(),
+        "code_hash": code_hash(settings.model),
         "hyperparameters": settings.to_dict(),
-        "versions": versions(),
+        "versions": dict(versions),
+        **about,
     }
 
 
@@ -88,8 +90,8 @@ def card(
     Args:
         model: model.json.
         sets: interval and rows of every set.
-        learned: rows that the trees saw.
-        stopping: how the number of rounds was found.
+        learned: rows that the model saw.
+        stopping: how the number of rounds or epochs was found.
     """
     kept = ("pair", "model", "dataset_id", "content_hash", "manifest_hash", "columns_hash", "code_hash")
     return {name: model[name] for name in kept} | {

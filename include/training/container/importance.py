@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from include.training.container.rows import Rows
+from include.training.container.models import shares
+from include.training.container.rows import Rows, offset_of
 from include.training.container.settings import Horizon
-from include.training.container.trees import offset_of
 
 MOST_ROWS = 500  # on which contributions are computed
 FEWEST_ROWS = 20
@@ -43,8 +43,8 @@ def importance(booster: Any, columns: Sequence[str], rows: Rows, horizon: Horizo
     gain = booster.get_score(importance_type="total_gain")
     values = contributions(booster, columns, rows, horizon)
     return Importance(
-        _shares(np.array([gain.get(name, 0.0) for name in columns])),
-        _shares(np.abs(values[:, :-1]).mean(axis=0)),
+        shares(np.array([gain.get(name, 0.0) for name in columns])),
+        shares(np.abs(values[:, :-1]).mean(axis=0)),
     )
 
 
@@ -76,8 +76,3 @@ def evenly(rows: Rows, most: int) -> Rows:
     """At most so many rows, evenly spread."""
     step = max(1, -(-len(rows.ts) // most))
     return rows.take(slice(step // 2, None, step))
-
-
-def _shares(values: Floats) -> Floats:
-    total = values.sum()
-    return values / total if total > 0 else np.zeros_like(values)

@@ -1,8 +1,8 @@
-"""From features to a forecast of BQX, in training and in serving: the offset, the boosters, the way back.
+"""From features to a forecast of BQX, in training and in serving: the offset, the model, the way back.
 
 A model learns the scaled delta (actual - q) / s. The no-skill forecast of `docs/training.md` enters it as an
-offset, xgboost's ``base_margin``: (no_skill - q) / s. xgboost does not store the offset in a model, so every
-prediction computes it again from q of the window w, q of the window w - h, and s; without them there is none.
+offset, (no_skill - q) / s, which no model stores: every prediction computes it again from q of the window w,
+q of the window w - h, and s; without them there is none.
 
 All arrays have one value per row. q and s are in BQX units; NaN is NULL.
 """
@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from include.training.container.models import Model, Seen, kind_of
 from include.training.container.problem import JobProblem
 
-FORMAT = 1  # of model.json
+FORMAT = 2  # of model.json
 MODEL = "model.json"
 SMALLEST = 1e-12  # s at or below it is no scale
 BATCH = 16_384  # rows that are predicted at once
@@ -49,11 +50,23 @@ class Bundle(NamedTuple):
 
     Attributes:
         about: model.json.
-        boosters: by horizon in minutes.
+        model: what forecasts.
     """
 
     about: Mapping[str, Any]
-    boosters: Mapping[int, Any]
+    model: Model
+
+
+class Past(NamedTuple):
+    """Rows before those that are asked about.
+
+    Attributes:
+        ts: epoch minutes, ascending.
+        columns: every feature of the model by name.
+    """
+
+    ts: npt.ArrayLike
+    columns: Mapping[str, npt.ArrayLike]
 
 
 def no_skill(window: int, minutes: int, q: Mapping[int, Floats]) -> Floats:
@@ -68,12 +81,12 @@ def no_skill(window: int, minutes: int, q: Mapping[int, Floats]) -> Floats:
 
 
 def margin(forecast: Floats, q: Floats, s: Floats) -> Floats:
-    """The no-skill forecast as scaled delta: the offset of every booster."""
+    """The no-skill forecast as scaled delta: the offset of every model."""
     return (forecast - q) / s
 
 
 def scaled(actual: Floats, q: Floats, s: Floats) -> Floats:
-    """An outcome as scaled delta: what boosters learn."""
+    """An outcome as scaled delta: what models learn."""
     return (actual - q) / s
 
 
@@ -107,27 +120,23 @@ def load_bundle(folder: Path, nthread: int = 1) -> Bundle:
     Raises:
         JobProblem: a file is missing, or is not the one that was trained.
     """
-    import xgboost as xgb
-
     try:
         about = json.loads((folder / MODEL).read_bytes())
         if about["format"] != FORMAT:
             raise JobProblem(f"{MODEL} has format {about['format']}; this code reads format {FORMAT}.")
         if columns_hash(about["columns"]) != about["columns_hash"]:
             raise JobProblem(f"{MODEL} was changed: its list of columns does not fit its hash.")
-        boosters = {}
+        files = {}
         for horizon in about["horizons"]:
-            body = (folder / horizon["booster"]).read_bytes()
+            body = (folder / horizon["file"]).read_bytes()
             if hashlib.sha256(body).hexdigest() != horizon["sha256"]:
-                raise JobProblem(
-                    f"{horizon['booster']} is not the file that was trained: its SHA-256 differs."
-                )
-            boosters[int(horizon["minutes"])] = xgb.Booster({"nthread": nthread}, model_file=bytearray(body))
+                raise JobProblem(f"{horizon['file']} is not the file that was trained: its SHA-256 differs.")
+            files[int(horizon["minutes"])] = body
+        return Bundle(about, kind_of(about["model"]).load(about, files, nthread))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise JobProblem(
             f"{folder.name} holds no complete model ({type(error).__name__}: {error})."
         ) from error
-    return Bundle(about, boosters)
 
 
 def columns_hash(columns: Sequence[str]) -> str:
@@ -140,6 +149,8 @@ def predict(
     columns: Mapping[str, npt.ArrayLike],
     q: Mapping[int, npt.ArrayLike],
     s: Mapping[int, npt.ArrayLike],
+    ts: npt.ArrayLike | None = None,
+    past: Past | None = None,
 ) -> dict[int, Forecast]:
     """Forecast every horizon of a model.
 
@@ -148,6 +159,8 @@ def predict(
         columns: every feature of the model by name, in any order; more do not matter.
         q: BQX now by window: w of every horizon, and w - h where h < w.
         s: its volatility by window.
+        ts: epoch minutes of the rows, ascending; a tft needs them.
+        past: earlier rows; a tft needs those of its ``encoder``, see `model.json`.
 
     Returns:
         By horizon in minutes.
@@ -156,17 +169,22 @@ def predict(
         JobProblem: a feature, q or s is missing or unknown in a row, or the arrays differ in length.
     """
     about = bundle.about
-    if absent := [name for name in about["columns"] if name not in columns]:
-        raise JobProblem(f"The request lacks column {absent[0]}, one of {len(absent)} that the model needs.")
-    x = np.column_stack([np.asarray(columns[name], np.float32) for name in about["columns"]])
-    out = {}
+    asked = _seen(() if ts is None else ts, columns, about["columns"])
+    references = {}
     for horizon in about["horizons"]:
         minutes, window = int(horizon["minutes"]), int(horizon["window"])
         now, scale = _needed(q, window, "q"), _needed(s, window, "s")
         forecast = no_skill(window, minutes, q={w: _needed(q, w, "q") for w in q})
-        _check_reference(len(x), window, now, scale, forecast)
-        offset = margin(forecast, now, scale)
-        prediction = restore(scaled_prediction(bundle.boosters[minutes], x, offset), now, scale)
+        _check_reference(len(asked.x), window, now, scale, forecast)
+        references[minutes] = forecast, now, scale
+    offset = {minutes: margin(*reference) for minutes, reference in references.items()}
+    before = None if past is None else _seen(past.ts, past.columns, about["columns"])
+    scaled = bundle.model.scaled(asked, offset, before)
+    out = {}
+    for horizon in about["horizons"]:
+        minutes = int(horizon["minutes"])
+        forecast, now, scale = references[minutes]
+        prediction = restore(scaled[minutes], now, scale)
         out[minutes] = Forecast(forecast, prediction, *interval(prediction, scale, horizon["half_width"]))
     return out
 
@@ -177,11 +195,18 @@ def interval(prediction: Floats, s: Floats, half_width: float | None) -> tuple[F
     return prediction - reach, prediction + reach
 
 
+def _seen(ts: npt.ArrayLike, columns: Mapping[str, npt.ArrayLike], names: Sequence[str]) -> Seen:
+    if absent := [name for name in names if name not in columns]:
+        raise JobProblem(f"The request lacks column {absent[0]}, one of {len(absent)} that the model needs.")
+    x = np.column_stack([np.asarray(columns[name], np.float32) for name in names])
+    return Seen(np.atleast_1d(np.asarray(ts, np.int64)), x)
+
+
 def _needed(values: Mapping[int, npt.ArrayLike], window: int, what: str) -> Floats:
     if window not in values:
         raise JobProblem(
             f"The request lacks {what} of window {window}. The no-skill forecast is made of it, and no "
-            "booster can predict without."
+            "model can predict without."
         )
     return np.atleast_1d(np.asarray(values[window], np.float64))
 

@@ -15,19 +15,20 @@ from typing import Any, NamedTuple
 from include.training.container.backtest import Backtest, Shares, backtest
 from include.training.container.checkpoints import Checkpoints
 from include.training.container.code import code_hash
-from include.training.container.documents import Trained, card, model_document, versions
+from include.training.container.documents import Trained, card, model_document
 from include.training.container.folders import Folders
-from include.training.container.importance import MOST_ROWS, affordable_rows, evenly, importance, leaves_of
+from include.training.container.importance import MOST_ROWS, evenly
 from include.training.container.inference import MODEL
 from include.training.container.intervals import half_width
 from include.training.container.manifest import Manifest, read_manifest
+from include.training.container.models import Kind, Learner, kind_of, settings_of
 from include.training.container.problem import JobProblem, failure_text
 from include.training.container.results import Predicted, forecast, write_importance, write_predictions
 from include.training.container.rows import Rows, joined, read_rows
 from include.training.container.sets import Interval, Parts, halves, sample
-from include.training.container.settings import FOREST, Settings
+from include.training.container.settings import Settings
 from include.training.container.stability import stability
-from include.training.container.trees import FEWEST, Learning, fit, grow, say_mean
+from include.training.container.stopping import say_mean
 
 FEWEST_TO_LEARN = 100  # rows
 
@@ -40,7 +41,7 @@ class Inputs(NamedTuple):
         manifest: of the data set.
         parts: intervals of train, val and calibration.
         rows: of the data set's own sets: train, val and test.
-        learned: rows of train that the trees see.
+        learned: rows of train that the model sees.
         stopping: rows of the earlier half of val that are usable for all horizons.
     """
 
@@ -50,6 +51,11 @@ class Inputs(NamedTuple):
     rows: dict[str, Rows]
     learned: Rows
     stopping: Rows
+
+    @property
+    def kind(self) -> Kind:
+        """The code of the model that is wanted."""
+        return kind_of(self.settings.model)
 
     @property
     def calibration(self) -> Rows:
@@ -69,12 +75,14 @@ class Model(NamedTuple):
 
     Attributes:
         trained: the horizons.
+        about: what model.json says besides.
         predictions: on val, calibration and test.
         shares: importances of the model itself.
         shown: rows on which contributions were computed.
     """
 
     trained: list[Trained]
+    about: dict[str, Any]
     predictions: list[Predicted]
     shares: list[Shares]
     shown: Rows
@@ -117,21 +125,22 @@ def run(folders: Folders) -> None:
     watch = Watch()
     with watch.step("read"):
         inputs = _inputs(folders)
-    settings, columns = inputs.settings, inputs.manifest.columns
+    settings = inputs.settings
     checkpoints = Checkpoints(folders.checkpoints, _identity(inputs))
+    learner = inputs.kind.learner(settings, inputs.manifest, inputs.rows, checkpoints)
     with watch.step("train"):
-        model = _train(inputs, checkpoints)
+        model = _train(inputs, learner)
     with watch.step("backtest"):
         whole = Interval(inputs.parts.train.start, inputs.parts.val.end)
         rows = joined([inputs.rows["train"], inputs.half]) if settings.backtest else inputs.learned
-        tested = backtest(rows, whole, model.shown, columns, settings, checkpoints)
+        tested = backtest(learner, rows, whole, model.shown, settings)
     with watch.step("stability"):
         shares = tested.shares or stability(
-            inputs.learned, inputs.parts.train, model.shown, columns, settings, checkpoints
+            learner, inputs.learned, inputs.parts.train, model.shown, settings
         )
     with watch.step("write"):
         _write_output(folders.output, inputs, model, tested, shares)
-        document = _write_model(folders.model, inputs, model.trained)
+        document = _write_model(folders.model, inputs, model)
         _write_json(folders.output / "card.json", _card(document, inputs))
     _write_json(folders.output / "metrics.json", _metrics(inputs, model, tested, shares, watch))
 
@@ -160,39 +169,37 @@ def _settings(path: Path) -> Settings:
         given = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise JobProblem(f"The hyperparameters cannot be read from {path.name}: {error}.") from error
-    return Settings.of(given)
+    return settings_of(given)
 
 
 def _identity(inputs: Inputs) -> str:
-    """Hash of everything that a booster depends on."""
+    """Hash of everything that a model depends on."""
     content = {
         "settings": inputs.settings.to_dict(),
         "manifest": inputs.manifest.manifest_hash,
-        "code": code_hash(),
-        "versions": versions(),
+        "code": code_hash(inputs.settings.model),
+        "versions": inputs.kind.versions(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _train(inputs: Inputs, checkpoints: Checkpoints) -> Model:
-    settings, columns = inputs.settings, inputs.manifest.columns
-    learning = Learning.of(settings, columns, inputs.learned, inputs.stopping)
-    half, calibration = inputs.half, inputs.calibration
-    shown = inputs.stopping if len(inputs.stopping.ts) else inputs.learned
-    model = Model([], [], [], evenly(shown, MOST_ROWS))
-    grow(learning, settings, checkpoints)
-    for horizon in settings.horizons:
-        fitted = fit(horizon.name, learning, horizon, settings, checkpoints)
-        booster = fitted.load(settings.nthread)
-        sets = {"val": half, "calibration": calibration, "test": inputs.rows["test"]}
-        parts = {name: forecast(booster, rows, horizon, name) for name, rows in sets.items()}
-        residuals = parts["calibration"].residuals
+def _train(inputs: Inputs, learner: Learner) -> Model:
+    horizons = inputs.settings.horizons
+    shown = evenly(inputs.stopping if len(inputs.stopping.ts) else inputs.learned, MOST_ROWS)
+    fitted = learner.fit("", inputs.learned, inputs.stopping)
+    model = Model([], dict(fitted.about), [], [], shown)
+    sets = {"val": inputs.half, "calibration": inputs.calibration, "test": inputs.rows["test"]}
+    parts = {name: forecast(fitted, rows, horizons, name) for name, rows in sets.items()}
+    shares = fitted.importance(shown)
+    for number, horizon in enumerate(horizons):
+        mine = {name: predicted[number] for name, predicted in parts.items()}
+        residuals = mine["calibration"].residuals
         width = half_width(residuals)
-        model.predictions.extend(part._replace(half_width=width) for part in parts.values())
-        model.trained.append(Trained(horizon, fitted.booster, fitted.rounds, width, residuals.size))
-        shown = evenly(model.shown, affordable_rows(leaves_of(booster), settings.max_depth))
-        model.shares.append((-1, horizon, importance(booster, columns, shown, horizon)))
-        error = parts["val"].rmse
+        model.predictions.extend(part._replace(half_width=width) for part in mine.values())
+        file, rounds = fitted.files[horizon.minutes], fitted.rounds[horizon.minutes]
+        model.trained.append(Trained(horizon, *file, rounds, width, residuals.size))
+        model.shares.append((-1, horizon, shares[horizon.minutes]))
+        error = mine["val"].rmse
         print(f"val_rmse_{horizon.name}={'nan' if error is None else f'{error:.6f}'};", flush=True)
     say_mean([part.rmse for part in model.predictions if part.split == "val"])
     return model
@@ -205,22 +212,23 @@ def _write_output(folder: Path, inputs: Inputs, model: Model, tested: Backtest, 
     write_importance(folder / "importance.parquet", [*model.shares, *shares], inputs.manifest.columns)
 
 
-def _write_model(folder: Path, inputs: Inputs, trained: list[Trained]) -> dict[str, Any]:
+def _write_model(folder: Path, inputs: Inputs, model: Model) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
-    for each in trained:
-        (folder / each.file).write_bytes(each.booster)
-    document = model_document(inputs.settings, inputs.manifest, trained)
+    for name, body in _files(model).items():
+        (folder / name).write_bytes(body)
+    document = model_document(
+        inputs.settings, inputs.manifest, model.trained, inputs.kind.versions(), model.about
+    )
     _write_json(folder / MODEL, document)
     return document
 
 
+def _files(model: Model) -> dict[str, bytes]:
+    return {each.file: each.body for each in model.trained}
+
+
 def _stopping(inputs: Inputs) -> str:
-    rows = len(inputs.stopping.ts)
-    if inputs.settings.model == FOREST:
-        return "a forest is one round"
-    if rows < FEWEST:
-        return f"fixed rounds: the earlier half of val has {rows} rows, early stopping needs {FEWEST}"
-    return f"the round with the smallest error on {rows:,} rows of the earlier half of val"
+    return inputs.kind.stopping_rule(inputs.settings, len(inputs.stopping.ts))
 
 
 def _card(document: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
@@ -259,7 +267,7 @@ def _metrics(
         },
         "seconds": watch.seconds,
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "booster_bytes": sum(len(each.booster) for each in model.trained),
+        "model_bytes": sum(len(body) for body in _files(model).values()),
     }
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from include.training.container.importance import Importance
-from include.training.container.inference import interval, no_skill, restore, scaled_prediction
-from include.training.container.rows import Floats, Rows
+from include.training.container.inference import interval, no_skill, restore
+from include.training.container.models import Model
+from include.training.container.rows import Floats, Rows, offset_of
 from include.training.container.sets import Minutes
 from include.training.container.settings import Horizon
-from include.training.container.trees import offset_of, outcome_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,27 +62,31 @@ class Predicted(NamedTuple):
         return float(1 - np.sum((self.actual - self.prediction) ** 2) / plain) if plain > 0 else None
 
 
-def forecast(booster: Any, rows: Rows, horizon: Horizon, split: str, fold: int = -1) -> Predicted:
-    """Forecast every usable row of a set."""
-    rows = rows.take(rows.usable(horizon))
-    q, s = rows.q[horizon.window], rows.s[horizon.window]
-    return Predicted(
-        split,
-        horizon,
-        rows.ts,
-        q,
-        s,
-        no_skill(horizon.window, horizon.minutes, rows.q),
-        rows.actual[horizon.target],
-        restore(scaled_prediction(booster, rows.x, offset_of(rows, horizon)), q, s),
-        fold,
-    )
-
-
-def stopping_error(booster: Any, rows: Rows, horizon: Horizon) -> float:
-    """Root mean squared error in units of s on rows that are all usable."""
-    error = outcome_of(rows, horizon) - scaled_prediction(booster, rows.x, offset_of(rows, horizon))
-    return float(np.sqrt(np.mean(error**2)))
+def forecast(
+    model: Model, rows: Rows, horizons: Sequence[Horizon], split: str, fold: int = -1
+) -> list[Predicted]:
+    """Forecast every usable row of a set, horizon by horizon."""
+    rows = rows.take(np.logical_or.reduce([rows.usable(horizon) for horizon in horizons]))
+    offset = {horizon.minutes: offset_of(rows, horizon) for horizon in horizons}
+    scaled = model.scaled(rows.seen, offset)
+    out = []
+    for horizon in horizons:
+        known = rows.usable(horizon)
+        q, s = rows.q[horizon.window][known], rows.s[horizon.window][known]
+        out.append(
+            Predicted(
+                split,
+                horizon,
+                rows.ts[known],
+                q,
+                s,
+                no_skill(horizon.window, horizon.minutes, rows.q)[known],
+                rows.actual[horizon.target][known],
+                restore(scaled[horizon.minutes][known], q, s),
+                fold,
+            )
+        )
+    return out
 
 
 def write_predictions(path: Path, parts: Sequence[Predicted], *, folds: bool = False) -> int:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from include.training.container.inference import SMALLEST
+from include.training.container.inference import SMALLEST, margin, no_skill, scaled
 from include.training.container.manifest import SETS, File, Manifest, checked_bytes
+from include.training.container.models import Seen
 from include.training.container.problem import JobProblem
 from include.training.container.sets import Flags, Minutes
 from include.training.container.settings import Horizon, Settings
@@ -37,6 +38,11 @@ class Rows(NamedTuple):
     s: dict[int, Floats]
     actual: dict[str, Floats]
 
+    @property
+    def seen(self) -> Seen:
+        """What a model sees of them."""
+        return Seen(self.ts, self.x)
+
     def take(self, rows: Any) -> Rows:
         """Some of the rows: flags, numbers or a slice."""
         return Rows(
@@ -58,9 +64,21 @@ class Rows(NamedTuple):
         return known
 
     def usable_for_all(self, horizons: Sequence[Horizon]) -> Flags:
-        """Rows that are usable for every horizon: what all boosters of a pair learn from."""
+        """Rows that are usable for every horizon: what a pair learns from."""
         flags: Flags = np.logical_and.reduce([self.usable(horizon) for horizon in horizons])
         return flags
+
+
+def offset_of(rows: Rows, horizon: Horizon) -> Floats:
+    """The offset of some rows for a horizon; NaN where they are not usable for it."""
+    w = horizon.window
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return margin(no_skill(w, horizon.minutes, rows.q), rows.q[w], rows.s[w])
+
+
+def outcome_of(rows: Rows, horizon: Horizon) -> Floats:
+    """The scaled delta that came true."""
+    return scaled(rows.actual[horizon.target], rows.q[horizon.window], rows.s[horizon.window])
 
 
 def read_rows(manifest: Manifest, settings: Settings) -> dict[str, Rows]:

@@ -5,45 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, NamedTuple, Self
 
 from include.training.container.problem import JobProblem
 
 FOREST, BOOSTING = "random_forest", "xgboost"
-MODELS = (FOREST, BOOSTING)
 HORIZONS = (15, 30, 45, 60, 75)  # minutes; windows have the same values
-
 REQUIRED = ("pair", "model", "dataset_id", "content_hash")
-COMMON: dict[str, str] = {
+SHARED: dict[str, str] = {  # settings of every model
     "target_window": "matched",
     "seed": "7",
     "nthread": "1",
     "train_stride": "15",
     "max_train_rows": "20000",
-    "trees": "200",
-    "rounds": "500",
-    "learning_rate": "0.05",
-    "early_stopping_rounds": "50",
-    "block_rounds": "25",
     "backtest": "false",
     "fold_train_days": "60",
     "fold_test_days": "30",
     "fold_step_days": "7",
 }
-DEFAULTS: dict[str, dict[str, str]] = {
-    FOREST: COMMON
-    | {"max_depth": "15", "subsample": "0.632", "min_child_weight": "10", "colsample_bynode": "0.33"},
-    BOOSTING: COMMON
-    | {"max_depth": "8", "subsample": "0.8", "min_child_weight": "1", "colsample_bynode": "1.0"},
+_COMMON = SHARED | {
+    "trees": "200",
+    "rounds": "500",
+    "learning_rate": "0.05",
+    "early_stopping_rounds": "50",
+    "block_rounds": "25",
 }
 _OF_SAGEMAKER = ("sagemaker_", "_tuning_")  # of the toolkit, and of a tuning job
-_LEAST = {
-    "seed": 0, "nthread": 1, "train_stride": 1, "max_train_rows": 100, "trees": 1, "rounds": 1,
-    "max_depth": 1, "early_stopping_rounds": 1, "block_rounds": 1, "fold_train_days": 1, "fold_test_days": 1,
-    "fold_step_days": 1,
-}  # fmt: skip
-_SHARES = ("learning_rate", "subsample", "colsample_bynode")  # above 0, at most 1
 
 
 class Horizon(NamedTuple):
@@ -70,7 +58,14 @@ class Horizon(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a job is asked for; docs/training.md explains each."""
+    """What every job is asked for, whatever its model; docs/training.md explains each."""
+
+    DEFAULTS: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # by model, as text
+    LEAST: ClassVar[Mapping[str, int]] = {
+        "seed": 0, "nthread": 1, "train_stride": 1, "max_train_rows": 100, "fold_train_days": 1,
+        "fold_test_days": 1, "fold_step_days": 1,
+    }  # fmt: skip
+    SHARES: ClassVar[tuple[str, ...]] = ()  # above 0, at most 1
 
     pair: str
     model: str
@@ -81,22 +76,13 @@ class Settings:
     nthread: int
     train_stride: int
     max_train_rows: int
-    trees: int
-    rounds: int
-    max_depth: int
-    learning_rate: float
-    subsample: float
-    min_child_weight: float
-    colsample_bynode: float
-    early_stopping_rounds: int
-    block_rounds: int
     backtest: bool
     fold_train_days: int
     fold_test_days: int
     fold_step_days: int
 
     @classmethod
-    def of(cls, given: Mapping[str, str]) -> Settings:
+    def of(cls, given: Mapping[str, str]) -> Self:
         """Read the strings that SageMaker hands over; those it adds itself are left out.
 
         Raises:
@@ -107,28 +93,35 @@ class Settings:
             raise JobProblem(
                 f"Hyperparameter {missing[0]} is missing. Every job needs {', '.join(REQUIRED)}."
             )
-        if given["model"] not in MODELS:
-            raise JobProblem(f"model is {given['model']!r}; write {' or '.join(MODELS)}.")
         kinds = {field.name: str(field.type) for field in fields(cls)}
         if unknown := sorted(set(given) - set(kinds)):
-            raise JobProblem(f"There is no hyperparameter {unknown[0]}. There are {', '.join(kinds)}.")
-        text = DEFAULTS[given["model"]] | dict(given)
+            raise JobProblem(
+                f"There is no hyperparameter {unknown[0]} of {given['model']}. There are {', '.join(kinds)}."
+            )
+        text = {**cls.DEFAULTS[given["model"]], **given}
         settings = cls(**{name: _value(name, kind, text[name]) for name, kind in kinds.items()})
-        settings._check()
+        settings.check()
         return settings
 
-    def _check(self) -> None:
-        for name, least in _LEAST.items():
+    def check(self) -> None:
+        """Refuse values that make no sense.
+
+        Raises:
+            JobProblem: names one.
+        """
+        for name, least in self.LEAST.items():
             if getattr(self, name) < least:
                 raise JobProblem(f"{name} is {getattr(self, name)}; it must be at least {least}.")
-        for name in _SHARES:
+        for name in self.SHARES:
             if not 0 < getattr(self, name) <= 1:
                 raise JobProblem(f"{name} is {getattr(self, name)}; it must be above 0 and at most 1.")
-        if not 0 <= self.min_child_weight < float("inf"):
-            raise JobProblem(f"min_child_weight is {self.min_child_weight}; it must be 0 or more.")
         if self.target_window not in ("matched", *map(str, HORIZONS)):
             windows = ", ".join(map(str, HORIZONS))
             raise JobProblem(f"target_window is {self.target_window!r}; write matched, or one of {windows}.")
+
+    def small(self) -> Self:
+        """The settings of a fit that shows how stable importance is: cheap beside the model itself."""
+        return self
 
     @property
     def horizons(self) -> tuple[Horizon, ...]:
@@ -149,6 +142,47 @@ class Settings:
         """The seed of one step, such as a block of rounds: 31 bits that differ from step to step."""
         text = json.dumps([self.seed, *what])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+@dataclass(frozen=True)
+class TreeSettings(Settings):
+    """Those of a forest or of boosting."""
+
+    DEFAULTS: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        FOREST: _COMMON
+        | {"max_depth": "15", "subsample": "0.632", "min_child_weight": "10", "colsample_bynode": "0.33"},
+        BOOSTING: _COMMON
+        | {"max_depth": "8", "subsample": "0.8", "min_child_weight": "1", "colsample_bynode": "1.0"},
+    }
+    LEAST = {**Settings.LEAST} | dict.fromkeys(
+        ("trees", "rounds", "max_depth", "early_stopping_rounds", "block_rounds"), 1
+    )
+    SHARES = ("learning_rate", "subsample", "colsample_bynode")
+
+    trees: int
+    rounds: int
+    max_depth: int
+    learning_rate: float
+    subsample: float
+    min_child_weight: float
+    colsample_bynode: float
+    early_stopping_rounds: int
+    block_rounds: int
+
+    def check(self) -> None:
+        """As of `Settings.check`."""
+        super().check()
+        if not 0 <= self.min_child_weight < float("inf"):
+            raise JobProblem(f"min_child_weight is {self.min_child_weight}; it must be 0 or more.")
+
+    def small(self) -> Self:
+        """Ten rounds or trees at most, of depth 4: the columns that matter come first."""
+        return replace(
+            self,
+            rounds=min(self.rounds, 10),
+            trees=min(self.trees, 10),
+            max_depth=min(self.max_depth, 4),
+        )
 
 
 def _value(name: str, kind: str, text: str) -> Any:

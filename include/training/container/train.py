@@ -1,13 +1,15 @@
 """Where SageMaker's toolkit starts: `python train.py`, at the root of the archive.
 
 xgboost imports scikit-learn when it is there, and pyarrow imports pandas: together they take longer than a
-small job, and nothing here uses them. This process belongs to the job alone, so it can hide them.
+small job of trees, and nothing of it uses them. This process belongs to the job alone, so it can hide them.
+The libraries of the networks do use them.
 """
 
 from __future__ import annotations
 
 import sys
 from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
 from typing import Any
 
 HIDDEN = frozenset({"pandas", "sklearn"})
@@ -23,7 +25,8 @@ class Hidden(MetaPathFinder):
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Hidden())
+    if find_spec("include.training.container.networks") is None:
+        sys.meta_path.insert(0, Hidden())
 
     from include.training.container.job import main
 

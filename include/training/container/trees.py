@@ -7,23 +7,18 @@ with ``subsample``, xgboost's plain continuation would grow other trees than an 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from include.training.container.checkpoints import Checkpoints, Progress
-from include.training.container.inference import margin, no_skill, scaled
-from include.training.container.rows import Rows
-from include.training.container.settings import FOREST, Horizon, Settings
+from include.training.container.rows import Rows, offset_of, outcome_of
+from include.training.container.settings import FOREST, Horizon, TreeSettings
+from include.training.container.stopping import FEWEST, best_round, say_mean, stopped
 
-FEWEST = 50  # rows with which early stopping makes sense
 MAX_BIN = 64  # see docs/decisions/0018-training-job.md
 STRIDE = 2.5  # rounds times learning rate between two printed means: a block of 25 rounds at 0.1
 _STOPPING = "stopping"
-
-Floats = npt.NDArray[np.float64]
 
 
 class Learning(NamedTuple):
@@ -41,7 +36,9 @@ class Learning(NamedTuple):
     watch: Any
 
     @classmethod
-    def of(cls, settings: Settings, columns: Sequence[str], rows: Rows, stopping: Rows | None) -> Learning:
+    def of(
+        cls, settings: TreeSettings, columns: Sequence[str], rows: Rows, stopping: Rows | None
+    ) -> Learning:
         """Bin the features of some rows. A forest has nothing to stop."""
         import xgboost as xgb
 
@@ -78,19 +75,8 @@ class Fitted(NamedTuple):
         return xgb.Booster({"nthread": nthread}, model_file=bytearray(self.booster))
 
 
-def offset_of(rows: Rows, horizon: Horizon) -> Floats:
-    """The offset of some rows for a horizon."""
-    w = horizon.window
-    return margin(no_skill(w, horizon.minutes, rows.q), rows.q[w], rows.s[w])
-
-
-def outcome_of(rows: Rows, horizon: Horizon) -> Floats:
-    """The scaled delta that came true."""
-    return scaled(rows.actual[horizon.target], rows.q[horizon.window], rows.s[horizon.window])
-
-
 def fit(
-    name: str, learning: Learning, horizon: Horizon, settings: Settings, checkpoints: Checkpoints
+    name: str, learning: Learning, horizon: Horizon, settings: TreeSettings, checkpoints: Checkpoints
 ) -> Fitted:
     """Fit the booster of a horizon, or go on where a checkpoint ends.
 
@@ -108,10 +94,10 @@ def fit(
         progress = _one_more(name, learning, settings, progress)
         checkpoints.save(name, progress)
     rounds = best_round(progress.history) + 1 if progress.history else _rounds(settings)
-    return Fitted(progress.booster, rounds, progress.history)
+    return Fitted(progress.state, rounds, progress.history)
 
 
-def grow(learning: Learning, settings: Settings, checkpoints: Checkpoints) -> None:
+def grow(learning: Learning, settings: TreeSettings, checkpoints: Checkpoints) -> None:
     """Let the boosters of all horizons grow together, a block of each in turn, until all are finished.
 
     `fit` finds them in their checkpoints then. Meanwhile the mean of their errors is printed, for a tuning
@@ -132,30 +118,7 @@ def grow(learning: Learning, settings: Settings, checkpoints: Checkpoints) -> No
             say_mean([min(each.history) for each in progress.values()])
 
 
-def say_mean(errors: Sequence[float | None]) -> None:
-    """Print the mean error over the horizons; nothing if one has none."""
-    known = [error for error in errors if error is not None]
-    if len(known) == len(errors):
-        print(f"val_rmse_mean={fmean(known):.6f};", flush=True)
-
-
-def stopped(history: Sequence[float], patience: int) -> int | None:
-    """The round after which boosting stops: so many rounds brought nothing better. None if it goes on."""
-    best = 0
-    for number, error in enumerate(history):
-        if error < history[best]:
-            best = number
-        if number - best >= patience:
-            return number
-    return None
-
-
-def best_round(history: Sequence[float]) -> int:
-    """Number of the round with the smallest error, the first of several, from 0."""
-    return int(np.argmin(history))
-
-
-def parameters(settings: Settings, seed: int) -> dict[str, Any]:
+def parameters(settings: TreeSettings, seed: int) -> dict[str, Any]:
     """What xgboost is told. The base score is 0: the offset says all that is known before."""
     forest = settings.model == FOREST
     return {
@@ -176,11 +139,11 @@ def parameters(settings: Settings, seed: int) -> dict[str, Any]:
     }
 
 
-def _rounds(settings: Settings) -> int:
+def _rounds(settings: TreeSettings) -> int:
     return 1 if settings.model == FOREST else settings.rounds
 
 
-def _one_more(name: str, learning: Learning, settings: Settings, progress: Progress) -> Progress:
+def _one_more(name: str, learning: Learning, settings: TreeSettings, progress: Progress) -> Progress:
     """One more block of rounds; the last one cuts the booster at its best round."""
     import xgboost as xgb
 
@@ -195,7 +158,7 @@ def _one_more(name: str, learning: Learning, settings: Settings, progress: Progr
         evals=watched,
         evals_result=found,
         verbose_eval=False,
-        xgb_model=bytearray(progress.booster) if progress.booster else None,
+        xgb_model=bytearray(progress.state) if progress.state else None,
     )
     history = progress.history + tuple(found[_STOPPING]["rmse"] if watched else ())
     last = stopped(history, settings.early_stopping_rounds)

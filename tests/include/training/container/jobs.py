@@ -13,11 +13,23 @@ from typing import Any
 
 from include.training.archive import pack
 from include.training.container.folders import Folders
+from include.training.container.models import TREES
 from tests.include.training import worlds
 
-SMALL = {
+SMALL_TREES = {
     "rounds": "12", "block_rounds": "4", "trees": "6", "max_depth": "3", "train_stride": "15", "nthread": "1",
     "early_stopping_rounds": "5",
+}  # fmt: skip
+SMALL_NETWORK = {
+    "epochs": "4", "batch_size": "64", "train_stride": "15", "nthread": "1", "learning_rate": "0.01",
+}  # fmt: skip
+SMALL = dict.fromkeys(TREES, SMALL_TREES) | {
+    "multi_task": SMALL_NETWORK | {"layers": "16,8"},
+    "tft": SMALL_NETWORK
+    | {
+        "hidden_size": "8", "attention_heads": "2", "hidden_continuous_size": "4", "encoder_length": "3",
+        "encoder_step": "15", "batch_size": "256",
+    },
 }  # fmt: skip
 TABLES = ("predictions.parquet", "backtest.parquet", "importance.parquet")
 
@@ -33,13 +45,13 @@ def prepare(
     """Lay out what SageMaker and its toolkit lay out: settings, data, and the unpacked archive."""
     worlds.as_channel(place, dataset_id, pair, base)
     folders = Folders(base)
-    settings = SMALL | {
+    settings = SMALL[model] | {
         "pair": pair, "model": model, "dataset_id": dataset_id,
         "content_hash": worlds.content_hash(place, dataset_id), "sagemaker_program": "train.py",
     } | given  # fmt: skip
     folders.hyperparameters.parent.mkdir(parents=True, exist_ok=True)
     folders.hyperparameters.write_text(json.dumps(settings))
-    with tarfile.open(fileobj=io.BytesIO(pack())) as archive:
+    with tarfile.open(fileobj=io.BytesIO(pack(model))) as archive:
         archive.extractall(base / "code", filter="data")
     return folders
 

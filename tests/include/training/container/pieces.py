@@ -8,7 +8,7 @@ from typing import NamedTuple
 from include.training.container.checkpoints import Checkpoints
 from include.training.container.manifest import Manifest, read_manifest
 from include.training.container.rows import Rows, read_rows
-from include.training.container.settings import Settings
+from include.training.container.settings import TreeSettings
 from include.training.container.trees import Learning
 from tests.include.training import worlds
 from tests.include.training.container.jobs import SMALL
@@ -17,7 +17,7 @@ from tests.include.training.container.jobs import SMALL
 class Pieces(NamedTuple):
     """What a job has read."""
 
-    settings: Settings
+    settings: TreeSettings
     manifest: Manifest
     rows: dict[str, Rows]
 
@@ -30,13 +30,13 @@ class Pieces(NamedTuple):
         return Learning.of(self.settings, self.manifest.columns, train.take(slice(None, None, stride)), val)
 
 
-def settings(place: Path, **given: str) -> Settings:
+def settings(place: Path, **given: str) -> TreeSettings:
     """Small settings for the data set ``tiny``."""
     named = {
         "pair": "eurusd", "model": "xgboost", "dataset_id": "tiny",
         "content_hash": worlds.content_hash(place, "tiny"),
     }  # fmt: skip
-    return Settings.of(SMALL | named | given)
+    return TreeSettings.of(SMALL["xgboost"] | named | given)
 
 
 def read(place: Path, base: Path, **given: str) -> Pieces:

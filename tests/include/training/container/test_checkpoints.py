@@ -22,7 +22,7 @@ def test_progress_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     assert saved(tmp_path / "new" / "folder").load("h15") == PROGRESS
 
 
-def test_a_booster_without_checkpoint_begins_anew(tmp_path: Path) -> None:
+def test_a_training_without_checkpoint_begins_anew(tmp_path: Path) -> None:
     assert saved(tmp_path).load("h30") == Progress()
     assert Checkpoints(tmp_path / "nothing", "").load("h15") == Progress()
 
@@ -59,6 +59,6 @@ def test_a_write_that_was_cut_off_leaves_the_old_one(tmp_path: Path, monkeypatch
 def test_who_copies_a_checkpoint_while_it_is_replaced_gets_the_old_one(tmp_path: Path) -> None:
     checkpoints = saved(tmp_path)
     with (tmp_path / "h15.checkpoint").open("rb") as copied:
-        checkpoints.save("h15", PROGRESS._replace(booster=b"other trees", blocks=3))
-        assert copied.read().endswith(PROGRESS.booster)
+        checkpoints.save("h15", PROGRESS._replace(state=b"other trees", blocks=3))
+        assert copied.read().endswith(PROGRESS.state)
     assert [path.name for path in tmp_path.iterdir()] == ["h15.checkpoint"]

@@ -18,8 +18,9 @@ from include.training.container.importance import (
     leaves_of,
 )
 from include.training.container.inference import scaled_prediction
-from include.training.container.settings import MODELS
-from include.training.container.trees import fit, offset_of
+from include.training.container.models import TREES
+from include.training.container.rows import offset_of
+from include.training.container.trees import fit
 from tests.include.training.container.pieces import Pieces, no_checkpoints, read
 from tests.include.training.worlds import MOMENTUM
 
@@ -29,7 +30,7 @@ def pieces(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Pieces:
     return read(planted, tmp_path_factory.mktemp("job"), target_window="75")
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TREES)
 def test_contributions_add_up_to_the_prediction_with_its_offset(
     model: str, pieces: Pieces, tmp_path: Path
 ) -> None:

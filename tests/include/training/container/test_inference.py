@@ -29,9 +29,9 @@ def train(pieces: Pieces, folder: Path, checkpoints: Checkpoints) -> Bundle:
     trained = []
     for horizon in settings.horizons:
         fitted = fit(horizon.name, learning, horizon, settings, checkpoints)
-        trained.append(Trained(horizon, fitted.booster, fitted.rounds, 2.0, 100))
+        trained.append(Trained(horizon, f"{horizon.name}.ubj", fitted.booster, fitted.rounds, 2.0, 100))
         (folder / trained[-1].file).write_bytes(fitted.booster)
-    (folder / "model.json").write_text(json.dumps(model_document(settings, pieces.manifest, trained)))
+    (folder / "model.json").write_text(json.dumps(model_document(settings, pieces.manifest, trained, {}, {})))
     return load_bundle(folder)
 
 
@@ -183,7 +183,7 @@ def test_arrays_of_other_lengths_are_refused(bundle: Bundle, pieces: Pieces, som
         ("h30.ubj", b"{}", "h30.ubj is not the file that was trained"),
         ("h30.ubj", None, "holds no complete model"),
         ("model.json", b"{", "holds no complete model"),
-        ("model.json", b'{"format": 2}', "has format 2"),
+        ("model.json", b'{"format": 1}', "has format 1"),
     ],
 )
 def test_a_model_that_was_changed_is_not_loaded(

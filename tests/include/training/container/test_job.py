@@ -20,7 +20,7 @@ from include.training.container.checkpoints import Checkpoints
 from include.training.container.folders import BASE, Folders
 from include.training.container.inference import load_bundle, predict
 from include.training.container.intervals import half_width
-from include.training.container.settings import MODELS
+from include.training.container.models import TREES
 from tests.include.training.container import jobs
 from tests.include.training.container.pieces import read
 from tests.include.training.worlds import MOMENTUM
@@ -39,7 +39,7 @@ def done(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TREES)
 def test_the_packages_of_the_image_train_both_models(
     model: str, planted: Path, container_python: Path, tmp_path: Path
 ) -> None:
@@ -50,14 +50,14 @@ def test_the_packages_of_the_image_train_both_models(
     *_, mean = re.findall(r"val_rmse_mean=([\d.]+);", log)
     assert float(mean) == pytest.approx(np.mean([*errors.values()]), rel=1e-5)
     about = json.loads((folders.model / "model.json").read_bytes())
-    assert about["code_hash"] == code_hash()
+    assert about["code_hash"] == code_hash(model)
     assert about["versions"] | {"python": ""} == {"xgboost": "3.2.0", "numpy": "2.1.0", "python": ""}
     assert jobs.metrics(folders)["backtest"] == {"folds": 3, "why_none": ""}
     assert jobs.metrics(folders)["skill"]["test"]["h15"] > 0.2
     assert pq.read_table(folders.output / "backtest.parquet").num_rows > 5_000
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TREES)
 def test_two_processes_leave_the_same_bytes(model: str, planted: Path, tmp_path: Path) -> None:
     first, second = (jobs.prepare(tmp_path / name, planted, model=model) for name in "ab")
     for folders in (first, second):
@@ -190,7 +190,7 @@ def interrupted(folders: Folders, saves: list[int], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TREES)
 def test_three_interruptions_leave_the_same_bytes(
     model: str, after: bool, planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +204,7 @@ def test_three_interruptions_leave_the_same_bytes(
     assert jobs.results(parts) == jobs.results(whole)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TREES)
 def test_three_kills_leave_the_same_bytes(model: str, planted: Path, tmp_path: Path) -> None:
     whole, parts = (
         jobs.prepare(tmp_path / name, planted, model=model, **FOLDS) for name in ("whole", "parts")
@@ -237,7 +237,7 @@ def test_with_few_val_rows_rounds_are_fixed_and_that_is_said(
     folders = jobs.prepare(tmp_path, planted)
     monkeypatch.setenv(BASE, str(tmp_path))
     monkeypatch.setattr("include.training.container.trees.FEWEST", 10**6)
-    monkeypatch.setattr("include.training.container.job.FEWEST", 10**6)
+    monkeypatch.setattr("include.training.container.stopping.FEWEST", 10**6)
     assert job.main() == 0
     told = jobs.metrics(folders)
     assert set(told["rounds"].values()) == {12}

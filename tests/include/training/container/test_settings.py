@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from include.dataset.targets import learned_windows, target_name
+from include.training.container.models import MODELS, settings_of
 from include.training.container.problem import JobProblem
-from include.training.container.settings import DEFAULTS, MODELS, Settings
 
 REQUIRED = {"pair": "eurusd", "model": "xgboost", "dataset_id": "d", "content_hash": "c"}
 
 
 def test_the_plan_s_values_are_the_defaults() -> None:
-    boosting, forest = (Settings.of(REQUIRED | {"model": model}) for model in ("xgboost", "random_forest"))
+    boosting, forest = (settings_of(REQUIRED | {"model": model}) for model in ("xgboost", "random_forest"))
     assert (boosting.rounds, boosting.max_depth, boosting.learning_rate, boosting.subsample) == (
         500,
         8,
@@ -25,21 +25,22 @@ def test_the_plan_s_values_are_the_defaults() -> None:
 
 
 def test_every_setting_has_a_default_or_is_required() -> None:
-    names = set(Settings.of(REQUIRED).to_dict())
-    assert all(names == set(DEFAULTS[model]) | set(REQUIRED) for model in MODELS)
+    for model in MODELS:
+        settings = settings_of(REQUIRED | {"model": model})
+        assert set(settings.to_dict()) == set(settings.DEFAULTS[model]) | set(REQUIRED)
 
 
 @pytest.mark.parametrize("window", ["matched", "15", "75"])
 def test_horizons_are_those_of_the_data_set(window: str) -> None:
-    horizons = Settings.of(REQUIRED | {"target_window": window}).horizons
+    horizons = settings_of(REQUIRED | {"target_window": window}).horizons
     assert [(each.window, each.minutes) for each in horizons] == list(learned_windows(window))
     assert [each.target for each in horizons] == [target_name(w, h) for w, h in learned_windows(window)]
 
 
 def test_windows_are_all_that_the_no_skill_forecast_needs() -> None:
-    assert Settings.of(REQUIRED).windows == (15, 30, 45, 60, 75)
-    assert Settings.of(REQUIRED | {"target_window": "15"}).windows == (15,)
-    assert Settings.of(REQUIRED | {"target_window": "45"}).windows == (15, 30, 45)
+    assert settings_of(REQUIRED).windows == (15, 30, 45, 60, 75)
+    assert settings_of(REQUIRED | {"target_window": "15"}).windows == (15,)
+    assert settings_of(REQUIRED | {"target_window": "45"}).windows == (15, 30, 45)
 
 
 @pytest.mark.parametrize(
@@ -61,18 +62,18 @@ def test_windows_are_all_that_the_no_skill_forecast_needs() -> None:
 )
 def test_what_is_wrong_is_named(given: dict[str, str], named: str) -> None:
     with pytest.raises(JobProblem, match=named):
-        Settings.of(REQUIRED | given)
+        settings_of(REQUIRED | given)
 
 
 @pytest.mark.parametrize("name", ["sagemaker_program", "_tuning_objective_metric"])
 def test_names_that_sagemaker_adds_are_ignored(name: str) -> None:
-    assert Settings.of(REQUIRED | {name: "any"}) == Settings.of(REQUIRED)
+    assert settings_of(REQUIRED | {name: "any"}) == settings_of(REQUIRED)
 
 
 def test_seeds_differ_by_step_and_are_the_same_again() -> None:
-    settings = Settings.of(REQUIRED)
+    settings = settings_of(REQUIRED)
     seeds = [settings.seed_of(name, block) for name in ("h15", "h30") for block in range(50)]
     assert len(set(seeds)) == 100
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert settings.seed_of("h15", 3) == Settings.of(REQUIRED).seed_of("h15", 3)
-    assert settings.seed_of("h15", 3) != Settings.of(REQUIRED | {"seed": "8"}).seed_of("h15", 3)
+    assert settings.seed_of("h15", 3) == settings_of(REQUIRED).seed_of("h15", 3)
+    assert settings.seed_of("h15", 3) != settings_of(REQUIRED | {"seed": "8"}).seed_of("h15", 3)

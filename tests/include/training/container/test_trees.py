@@ -13,16 +13,15 @@ import xgboost as xgb
 from include.training.container import trees
 from include.training.container.checkpoints import Checkpoints
 from include.training.container.inference import scaled_prediction
-from include.training.container.settings import MODELS, Settings
+from include.training.container.models import TREES
+from include.training.container.rows import offset_of, outcome_of
+from include.training.container.settings import TreeSettings
+from include.training.container.stopping import best_round, stopped
 from include.training.container.trees import (
     Fitted,
-    best_round,
     fit,
     grow,
-    offset_of,
-    outcome_of,
     parameters,
-    stopped,
 )
 from tests.include.training.container.pieces import Pieces, no_checkpoints, read
 
@@ -141,7 +140,7 @@ def test_every_block_draws_anew(pieces: Pieces, tmp_path: Path, monkeypatch: pyt
     """With one seed for all blocks, each would draw the rows of the first."""
     seeds = []
 
-    def watched(settings: Settings, seed: int) -> dict[str, object]:
+    def watched(settings: TreeSettings, seed: int) -> dict[str, object]:
         seeds.append(seed)
         return parameters(settings, seed)
 
@@ -151,7 +150,7 @@ def test_every_block_draws_anew(pieces: Pieces, tmp_path: Path, monkeypatch: pyt
     assert len(seeds) == len(set(seeds)) >= 4
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TREES)
 def test_nothing_but_the_offset_is_known_before_the_trees(model: str, pieces: Pieces, tmp_path: Path) -> None:
     config = json.loads(fitted_with(pieces, tmp_path, model=model).load(1).save_config())
     score = config["learner"]["learner_model_param"]["base_score"]
