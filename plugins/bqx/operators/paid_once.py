@@ -196,9 +196,7 @@ class PaidOnce(SageMakerBaseOperator):
             if CLOSED_TAG not in tags:
                 return description
             self.log.info("The job %s is over: %s.", name, tags[CLOSED_TAG])
-        raise errors.refused(
-            f"{ATTEMPTS} attempts of {base} have ended without result. Look at their logs."
-        )
+        raise errors.refused(f"{ATTEMPTS} attempts of {base} have ended without result. Look at their logs.")
 
     def _create(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start a job unless there is one of that name; either way, its description."""
