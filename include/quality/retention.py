@@ -16,7 +16,7 @@ from include.reports import Reports
 from include.storage.connection import Connection, connect, qualified, statement
 
 # The reports of a data set go with it, see include/dataset/retention.py.
-BY_RUN = ("quality", "migration", "training", "plan")
+BY_RUN = ("quality", "migration", "training", "decisions", "plan")
 LOCK_TIMEOUT = "500ms"  # nobody queues behind our request for longer
 _LEFTOVER = re.compile(rf"({'|'.join(('m1', 'bqx', *STORED))})_({'|'.join(PAIRS)})_\d{{4}}_\d{{2}}__build")
 

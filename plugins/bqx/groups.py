@@ -22,7 +22,7 @@ PAIR = "{{ task.config.TrainingJobDefinition.StaticHyperParameters.pair }}"
 ASKED = "{{ ti.xcom_pull('gate')['%s'] }}"
 
 
-def paid(operator: Any, task_id: str, label: str, requests: Any) -> Any:
+def paid(operator: Any, task_id: str, label: str, requests: Any, slots: int = 1) -> Any:
     """Mapped tasks that each run a paid job.
 
     Args:
@@ -30,6 +30,7 @@ def paid(operator: Any, task_id: str, label: str, requests: Any) -> Any:
         task_id: of the tasks.
         label: how the grid names each of them, a template.
         requests: the requests, from a task.
+        slots: of the pool that each of them takes: how many jobs it runs at once.
     """
     from include import settings
 
@@ -37,6 +38,7 @@ def paid(operator: Any, task_id: str, label: str, requests: Any) -> Any:
         task_id=task_id,
         map_index_template=label,
         pool=settings.TRAINING_POOL,
+        pool_slots=slots,
         aws_conn_id=settings.AWS_CONNECTION,
         execution_timeout=None,  # the job has limits of its own
         retries=settings.TRAINING_RETRIES,
@@ -54,6 +56,7 @@ def ended(tasks: Any, task_id: str) -> Any:
 @task_group(group_id="tune")
 def tune() -> None:
     """Search settings of XGBoost on a few pairs; skipped unless it is asked for."""
+    from include import settings
 
     @step()
     def plan(params: Plain) -> Plain:
@@ -75,7 +78,8 @@ def tune() -> None:
         return tuning.choose(object_store(""), inputs.under_way(planned))
 
     planned = plan()
-    chain(paid(TuningOperator, "search", PAIR, requests(planned)), choose(planned))
+    at_once = settings.TRAINING_PARAMS["parallel_trials"]["default"]
+    chain(paid(TuningOperator, "search", PAIR, requests(planned), at_once), choose(planned))
 
 
 @task_group(group_id="networks")

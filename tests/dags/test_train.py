@@ -45,11 +45,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 
 @pytest.fixture
-def run(aws: Embedded, airflow_database: None, dagbag: Any) -> Callable[..., Any]:
+def run(aws: Embedded, airflow_database: None, dagbag: Any) -> Iterator[Callable[..., Any]]:
     from airflow.models.pool import Pool
 
     Pool.create_or_update_pool("bqx_training", slots=8, description="jobs", include_deferred=True)
     dag = dagbag.dags["bqx_train"]
+    patched = [(task, task.retries) for task in dag.tasks]
     for task in dag.tasks:
         task.retries = 0
     defaults = {name: schema["default"] for name, schema in TRAINING_PARAMS.items()} | SMALL
@@ -58,7 +59,9 @@ def run(aws: Embedded, airflow_database: None, dagbag: Any) -> Callable[..., Any
         moment = START + timedelta(seconds=next(numbers))
         return dag.test(logical_date=moment, run_conf=defaults | {"dry_run": DRY_RUN["default"]} | conf)
 
-    return run_dag
+    yield run_dag
+    for task, retries in patched:  # others look at the DAG too
+        task.retries = retries
 
 
 def states(dag_run: Any) -> dict[str, Counter[str]]:

@@ -231,7 +231,7 @@ def test_every_report_opens_from_its_link_with_nothing_but_the_bucket(stack: Sta
     pattern = re.compile(r"http://127\.0\.0\.1:\d+/bqx/reports/[\w/.+=@%-]*\w")
     returned, logged = ({link for text in place for link in pattern.findall(text)} for place in (texts, logs))
     kinds = {link.split("/reports/")[1].split("/")[0] for link in returned}
-    assert kinds == {"quality", "datasets", "migration", "plan", "training"}
+    assert kinds == {"quality", "datasets", "migration", "plan", "training", "decisions"}
     assert len(returned) > 10
     for link in returned | logged:
         with urllib.request.urlopen(link, timeout=10) as answer:

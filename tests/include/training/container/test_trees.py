@@ -172,7 +172,7 @@ def test_growing_together_gives_what_each_alone_gives(pieces: Pieces, tmp_path: 
     for horizon in settings.horizons:
         finished = together.load(horizon.name)
         alone = fit(horizon.name, pieces.learning(), horizon, settings, no_checkpoints(tmp_path / "alone"))
-        assert (finished.finished, finished.booster, finished.history) == (True, alone.booster, alone.history)
+        assert (finished.finished, finished.state, finished.history) == (True, alone.booster, alone.history)
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(0.625, 3), (0.3, 1), (0.01, 0)])
