@@ -312,6 +312,7 @@ DATASET_PARAMS: dict[str, dict[str, Any]] = {
 
 MODELS = ("random_forest", "xgboost")
 NETWORKS = ("tft", "multi_task")
+GPU_INSTANCE = "ml.g4dn.xlarge"  # its price is in include/training/choice/cost.py
 MAJORS = ("eurusd", "gbpusd", "usdjpy", "audusd")  # backtested unless told otherwise
 
 ALL_OF_DATASET: dict[str, Any] = {
@@ -348,12 +349,9 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "fold_train_days": DATASET_PARAMS["fold_train_days"],
     "fold_test_days": DATASET_PARAMS["fold_test_days"],
     "fold_step_days": DATASET_PARAMS["fold_step_days"],
-    "tune": {
-        "default": False,
-        "type": "boolean",
-        "title": "Tune XGBoost",
-        "description": "Search settings on the pairs to tune, and train all pairs with the best ones.",
-    },
+    "tune": _flag(
+        False, "Tune XGBoost", "Search settings on the pairs to tune, and train all pairs with the best ones."
+    ),
     "tuning_pairs": {
         "default": list(MAJORS),
         "type": "array",
@@ -368,16 +366,11 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
     "seed": _whole(7, 0, "Seed", "The same seed and data give the same bytes of a model."),
     "instance_type": _instance("ml.m5.xlarge", "Instance", "What a job runs on."),
     "network_instance_type": _instance(
-        "ml.g5.xlarge", "Instance of a network", "What the job of a network runs on: one with a GPU."
+        GPU_INSTANCE, "Instance of a network", "What the job of a network runs on: one with a GPU."
     ),
     "threads": _whole(4, 1, "Threads", "Threads of a job; they belong to the name of its model."),
     "volume_gb": _whole(10, 1, "Disk", "Gigabytes of disk of a job."),
-    "spot": {
-        "default": True,
-        "type": "boolean",
-        "title": "Spot instances",
-        "description": "Cheaper; an interrupted job goes on from its last checkpoint.",
-    },
+    "spot": _flag(True, "Spot instances", "Cheaper; an interrupted job goes on from its last checkpoint."),
     "max_runtime_minutes": _whole(
         120, 1, "Longest run", "Minutes of computing after which a job is stopped."
     ),
@@ -388,17 +381,9 @@ TRAINING_PARAMS: dict[str, dict[str, Any]] = {
 }
 
 PLAN_PARAMS: dict[str, dict[str, Any]] = {
-    "dry_run": {
-        "default": True,
-        "type": "boolean",
-        "title": "Dry run",
-        "description": "Report the gaps, write nothing. Off: ask for an approval, then write.",
-    },
+    "dry_run": _flag(
+        True, "Dry run", "Report the gaps, write nothing. Off: ask for an approval, then write."
+    ),
 }
 
-DRY_RUN: dict[str, Any] = {
-    "default": False,
-    "type": "boolean",
-    "title": "Dry run",
-    "description": "Say what would be done, write nothing.",
-}
+DRY_RUN = _flag(False, "Dry run", "Say what would be done, write nothing.")

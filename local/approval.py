@@ -1,8 +1,9 @@
-"""`make run` answers approvals as a person would: it shows the page and approves through Airflow's API."""
+"""`make run` answers approvals as a person would: it shows the page and answers through Airflow's API."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.markdown import Markdown
 from local.api import Airflow
 
 WAITING = "awaiting_input"  # state of a task that asked a person
-APPROVE = "Approve"
+APPROVE, REJECT = "Approve", "Reject"
 # Faster than any person is too fast: the scheduler may not have noted yet that the asking process has ended,
 # and takes the end it then hears of for that of the task that goes on.
 PAUSE = 4.0
@@ -24,11 +25,19 @@ class Approver:
     Args:
         airflow: the API.
         console: where the page is shown.
+        rejected: by the id of the task, why it cannot be approved here.
         pause: seconds between the question and the answer.
     """
 
-    def __init__(self, airflow: Airflow, console: Console, pause: float = PAUSE) -> None:
+    def __init__(
+        self,
+        airflow: Airflow,
+        console: Console,
+        rejected: Mapping[str, str] | None = None,
+        pause: float = PAUSE,
+    ) -> None:
         self._airflow, self._console, self._pause = airflow, console, pause
+        self._rejected = rejected or {}
         self._answered: set[tuple[str, str, str, int]] = set()
 
     def look_at(self, task: dict[str, Any]) -> None:
@@ -46,6 +55,8 @@ class Approver:
         body = asked["body"] or ""
         self._console.print(Markdown(body) if wide else body, markup=False, highlight=False, soft_wrap=True)
         time.sleep(self._pause)
-        self._airflow.answer(task, APPROVE)
+        why = self._rejected.get(task["task_id"])
+        self._airflow.answer(task, REJECT if why else APPROVE)
         self._answered.add(key)
-        self._console.rule("approved by make run; in your own Airflow a person does that")
+        answer = f"rejected by make run: {why}" if why else "approved by make run"
+        self._console.rule(f"{answer}; in your own Airflow a person decides")

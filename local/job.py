@@ -25,6 +25,7 @@ from local.processes import INTERRUPTS
 from local.progress import PIPELINE
 from local.stack import DATABASE, Stack
 from local.state import State
+from tools import networks
 
 PURPOSE_OF_BUILDS, PURPOSE_OF_TRAINING = (
     "Table builds at the same time",
@@ -81,7 +82,7 @@ def _run(options: Options, stack: Stack, console: Console) -> int:
         _prepare(airflow, options, stack)
         conf = options.conf(source)
         run = _start_or_join(airflow, conf, fresh, console)
-        follower = Follower(airflow, run, len(options.pairs), Approver(airflow, console))
+        follower = Follower(airflow, run, len(options.pairs), Approver(airflow, console, _rejected()))
         console.print(f"UI: {airflow.url}   logs: {stack.state.logs}", soft_wrap=True)
         progress = follow(follower, stack.check_alive, console)
         states = {dag: str(airflow.run(dag, run)["state"]) for dag, run in follower.runs}
@@ -91,6 +92,13 @@ def _run(options: Options, stack: Stack, console: Console) -> int:
         report.failures(console, airflow, progress.failures)
     report.addresses(console, stack)
     return 0 if all(state == "success" for state in states.values()) else 1
+
+
+def _rejected() -> dict[str, str]:
+    """Questions that nothing on this machine could follow up."""
+    if networks.FOLDER.exists():
+        return {}
+    return {"networks.approval": "make tft has not been run, so networks cannot be trained here"}
 
 
 def _headline(options: Options) -> str:

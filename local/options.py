@@ -56,6 +56,9 @@ _SMALL = {
     "fold_step_days": 3,
     "forest_trees": 10,
     "rounds": 15,
+    "epochs": 2,
+    "hidden_size": 8,
+    "encoder_length": 6,
     "threads": 1,
     "poll_seconds": 5,
 }

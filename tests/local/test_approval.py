@@ -29,6 +29,16 @@ def test_a_waiting_task_is_shown_and_approved_once() -> None:
     assert "**476** tables" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_what_cannot_be_done_here_is_rejected_with_the_reason() -> None:
+    fake, console = FakeAirflow(ANSWERS), Console(file=io.StringIO(), width=100)
+    with fake.client() as airflow:
+        approver = Approver(airflow, console, {"approval": "no such instance here"}, pause=0)
+        approver.look_at(instance("bqx_migrate", "r", "approval", "awaiting_input"))
+    answers = [body for path, _, body in fake.asked if path.startswith("PATCH")]
+    assert answers == [{"chosen_options": ["Reject"], "params_input": {}}]
+    assert "no such instance here" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_a_second_try_is_asked_again() -> None:
     fake = FakeAirflow(ANSWERS)
     with fake.client() as airflow:

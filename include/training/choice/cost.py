@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from include.settings import GPU_INSTANCE
+
 __all__ = ["DOLLARS_PER_HOUR", "HOURS", "INSTANCE", "PAIRS", "Cost", "of_pairs"]
 
 # The plan's effort for stage 3.2 (include/plan/desired/updates.yaml): TFT of all pairs, one after the other.
 HOURS, PAIRS = 60.0, 28
 # Price list of SageMaker AI, training, on demand, us-east-1, as of 2026. Spot instances cost less, other
 # regions more; a bill may differ.
-INSTANCE, DOLLARS_PER_HOUR = "ml.g4dn.xlarge", 0.7364
+INSTANCE, DOLLARS_PER_HOUR = GPU_INSTANCE, 0.7364
 
 
 class Cost(NamedTuple):

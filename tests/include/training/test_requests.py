@@ -64,7 +64,7 @@ def test_a_network_has_its_own_image_instance_and_sizes(manifest: Manifest, mode
     shape = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateTrainingJob")
     assert ParamValidator().validate(request, shape.input_shape).generate_report() == ""
     assert request["AlgorithmSpecification"]["TrainingImage"] == ACCOUNT.networks_image
-    assert request["ResourceConfig"]["InstanceType"] == "ml.g5.xlarge"
+    assert request["ResourceConfig"]["InstanceType"] == settings.GPU_INSTANCE
     read: Any = settings_of(job.hyperparameters)
     assert (read.model, read.epochs, read.train_stride) == (model, 30, 15)
     assert not read.backtest, "a major, but folds would cost as many GPU hours each"
@@ -120,7 +120,7 @@ def test_other_code_changes_the_name(manifest: Manifest, monkeypatch: pytest.Mon
         {"max_runtime_minutes": 5},
         {"forest_trees": 3},
         {"epochs": 3},
-        {"network_instance_type": "ml.g4dn.xlarge"},
+        {"network_instance_type": "ml.g5.xlarge"},
     ],
 )
 def test_what_does_not_change_the_result_leaves_the_name(manifest: Manifest, change: dict[str, Any]) -> None:
