@@ -65,7 +65,7 @@ def track(
     if delivery.waiting:
         summary += (
             f" {delivery.waiting} records wait in {bucket.uri(outbox.FOLDER)} ({delivery.problem}). Nothing "
-            "is lost: start the server or correct the connection bqx_mlflow, then clear the task track; the "
+            "is lost: start the server or correct the connection bqx_mlflow, then clear the task record; the "
             "next run delivers them as well."
         )
         log.warning(summary)
