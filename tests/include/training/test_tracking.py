@@ -140,7 +140,7 @@ def test_a_server_that_is_down_for_a_whole_run_is_caught_up_with(
     told = track(bucket, DOWN, planned, None, choice, RUN)
     assert (told["tracked"], told["waiting"]) == (0, 4)
     assert f"4 records wait in s3://{BUCKET}/tracking/outbox/" in told["summary"]
-    assert "clear the task track" in told["summary"]
+    assert "clear the task record" in told["summary"]
     assert "hunter2" not in json.dumps(told)
     nobody = planned | {"jobs": []}  # the next run has nothing of its own to tell
     told = track(bucket, store_uri, nobody, None, choice, RUN)
