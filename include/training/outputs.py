@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from include.errors import MissingInput
 from include.objects import ObjectStore
+from include.training import truth
 from include.training.jobs import result_of
-from include.training.truth.reduce import FILES
+from include.training.truth.reduce import FILES, reduce_job
 
-__all__ = ["Results", "files_of", "missing", "results_of"]
+__all__ = ["Results", "files_of", "missing", "reduced_output", "results_of"]
 
 Results: TypeAlias = dict[tuple[str, str], dict[str, Any] | None]
 """By pair and model: what is noted of the completed job; None if it has not completed."""
@@ -37,6 +41,37 @@ def results_of(
 def missing(results: Results) -> list[str]:
     """Pair and model of the jobs that have not completed, in words."""
     return [f"{pair} {model}" for (pair, model), result in results.items() if result is None]
+
+
+def reduced_output(bucket: ObjectStore, pair: str, model: str, result: Mapping[str, Any]) -> bytes:
+    """What gate, report and choice need of a job: computed by the first of them, then kept beside its output.
+
+    Args:
+        bucket: the whole bucket.
+        pair: for example ``eurusd``.
+        model: of the job.
+        result: what is noted of the job.
+
+    Raises:
+        MissingInput: the output is gone.
+        QualityError: it cannot be judged.
+    """
+    output = str(result["output"])
+    written = [[found.modified.isoformat(), found.bytes] for found in bucket.list(output)]
+    digest = hashlib.sha256(f"{_reducing_code()} {written}".encode()).hexdigest()
+    key = f"{output.rpartition('/')[0]}/reduced-{digest[:16]}.npz"
+    kept = bucket.get(key)
+    if kept is None:
+        kept = reduce_job(pair, model, files_of(bucket, output))
+        bucket.put(key, kept)
+    return kept
+
+
+@cache
+def _reducing_code() -> str:
+    """Hash of the code that reduces: another version does it anew."""
+    modules = sorted(Path(truth.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
 
 
 def files_of(bucket: ObjectStore, key: str, names: Collection[str] = FILES) -> dict[str, bytes]:

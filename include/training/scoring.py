@@ -11,10 +11,9 @@ from include.errors import SuspiciousScore, TrainingFailed
 from include.features.arrays import Floats
 from include.objects import ObjectStore
 from include.reports import INDEX, Reports
-from include.training.outputs import Results, files_of, results_of
+from include.training.outputs import Results, reduced_output, results_of
 from include.training.requests import DATASETS
 from include.training.truth import report as truth
-from include.training.truth.reduce import reduce_job
 
 __all__ = ["KIND", "report"]
 
@@ -71,7 +70,7 @@ def _reduced(bucket: ObjectStore, results: Results) -> Iterator[bytes]:
     """Job by job: the predictions of all of them together would not fit into memory."""
     for (pair, model), result in results.items():
         if result is not None:
-            yield reduce_job(pair, model, files_of(bucket, result["output"]))
+            yield reduced_output(bucket, pair, model, result)
 
 
 def _matrix(bucket: ObjectStore, dataset_id: str) -> Any:

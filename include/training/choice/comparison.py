@@ -9,7 +9,7 @@ from include.errors import QualityError
 from include.objects import ObjectStore
 from include.training.choice.ensemble import combine
 from include.training.choice.rules import BASELINES, ENSEMBLE, WEIGHTS
-from include.training.outputs import Results, files_of
+from include.training.outputs import Results, files_of, reduced_output
 from include.training.truth.outputs import MEASURED
 from include.training.truth.reduce import reduce_job
 from include.training.truth.reduced import Reduced, name_of, same_rows
@@ -77,7 +77,7 @@ def reduced_jobs(
             left_out[pair, model] = "its job has not completed"
             continue
         try:
-            yield Reduced.from_bytes(reduce_job(pair, model, files_of(bucket, result["output"])))
+            yield Reduced.from_bytes(reduced_output(bucket, pair, model, result))
         except QualityError as error:
             left_out[pair, model] = f"its output cannot be judged ({error})"
 
