@@ -86,5 +86,5 @@ def tuning_request(
 
 def names(aws: Embedded) -> list[str]:
     """Names of the trials of the tuning job."""
-    found = aws.client.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName=NAME)
+    found = aws.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName=NAME)
     return [trial["TrainingJobName"] for trial in found["TrainingJobSummaries"]]

@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 
 from include.dataset.manifest import Manifest
 from include.errors import BadParameter
-from include.training.requests import CHECKPOINTS, REQUEST_TAG, Account, Job, job_of, key_of, request_of
+from include.training.requests import (
+    CHECKPOINTS,
+    LOCAL_CHECKPOINTS,
+    REQUEST_TAG,
+    Account,
+    Job,
+    job_of,
+    key_of,
+    request_of,
+)
 
 MODEL = "xgboost"
 FOLDER = "tuning"  # in the folder of the data set's content
@@ -126,7 +135,7 @@ def request_for(tuning: Tuning, params: Mapping[str, Any], account: Account) -> 
         | {
             "StaticHyperParameters": fixed,
             "OutputDataConfig": {"S3OutputPath": folder},
-            "CheckpointConfig": {"S3Uri": f"{folder}checkpoints/", "LocalPath": CHECKPOINTS},
+            "CheckpointConfig": {"S3Uri": f"{folder}{CHECKPOINTS}", "LocalPath": LOCAL_CHECKPOINTS},
         },
         "Tags": [{"Key": REQUEST_TAG, "Value": tuning.request_hash}, *tags],
     }

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,7 +54,7 @@ class World:
         bucket = ObjectStore(s3.connect(store.server_port), services.BUCKET, "")
         bucket.ensure_bucket()
         lay_ready(bucket)
-        self.aws = Embedded(bucket, self._aws.sagemaker, self._aws.trouble, folder / "gate")
+        self.aws = Embedded(**vars(self._aws), bucket=bucket, gate=folder / "gate")
         self.request = tuning_request(self.aws, until=self.aws.gate, trials=TRIALS)
         self.trigger: TuningTrigger | None = None
 
@@ -66,7 +67,7 @@ class World:
         self._child.wait(20)
         self._server.close()
         self._start()
-        self.aws = self.aws._replace(client=self._aws.sagemaker)
+        self.aws = replace(self.aws, **vars(self._aws))
 
     def task(self) -> None:
         """A worker runs the task up to where it waits. Whatever it knew is lost afterwards."""
@@ -103,7 +104,7 @@ class World:
 
     def trials(self, *states: str) -> list[dict[str, Any]]:
         """The trials, in their order."""
-        told = self.aws.client.list_training_jobs_for_hyper_parameter_tuning_job(
+        told = self.aws.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=NAME
         )["TrainingJobSummaries"]
         return [trial for trial in told if not states or trial["TrainingJobStatus"] in states]
@@ -138,9 +139,9 @@ class World:
         ]
         assert {trial["status"] for trial in noted["trials"]} == {"Completed"}
         assert (noted["job"], noted["looks"]) == (NAME, TRIALS)
-        paid = self.aws.client.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+        paid = self.aws.sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
         assert sorted(job["TrainingJobName"] for job in paid) == [trial["job"] for trial in noted["trials"]]
-        searches = self.aws.client.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
+        searches = self.aws.sagemaker.list_hyper_parameter_tuning_jobs()["HyperParameterTuningJobSummaries"]
         assert len(searches) == 1
         assert self.aws.calls("StopTrainingJob") == self.aws.calls("StopHyperParameterTuningJob") == 0
 

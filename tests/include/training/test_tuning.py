@@ -19,7 +19,7 @@ from include.dataset.manifest import Manifest
 from include.errors import BadParameter, MissingInput, NothingToDo, TrainingFailed
 from include.objects import ObjectStore
 from include.training import jobs, tuning
-from include.training.container.settings import Settings
+from include.training.container.settings import TreeSettings
 from include.training.requests import Account
 from include.training.search import OBJECTIVE, Tuning, request_for, tunings_of
 from tests.include.training.worlds import FolderBucket, make_dataset
@@ -83,7 +83,7 @@ def test_the_request_is_one_that_sagemaker_takes(manifest: Manifest) -> None:
                  for name, ends in ranges.items() if name != "subsample"}
         for side in (0, 1)
     ]  # fmt: skip
-    read = [Settings.of(each | {"_tuning_objective_metric": OBJECTIVE}) for each in ends]
+    read = [TreeSettings.of(each | {"_tuning_objective_metric": OBJECTIVE}) for each in ends]
     assert [each.rounds for each in read] == [300, 700]
     assert not read[0].backtest, "a trial needs none"
     metrics = definition["AlgorithmSpecification"]["MetricDefinitions"]

@@ -70,7 +70,7 @@ def kill(trigger: TuningTrigger, state: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def status(aws: Embedded, name: str = NAME) -> str:
-    told = aws.client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    told = aws.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     return str(told["HyperParameterTuningJobStatus"])
 
 
@@ -94,7 +94,7 @@ def test_a_worker_lost_after_the_start_has_the_search_adopted(aws: Embedded) -> 
     aws.gate.touch()
     wait_for(lambda: status(aws) == "Completed")
     assert operator(request).execute(context())["looks"] == 3, "it is over: nobody has to wait"
-    assert len(names(aws)) == len(aws.client.list_training_jobs()["TrainingJobSummaries"]) == 3
+    assert len(names(aws)) == len(aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 3
 
 
 def test_a_start_that_was_done_and_then_answered_with_an_error_is_adopted(aws: Embedded) -> None:
@@ -117,8 +117,9 @@ def test_a_search_may_last_longer_than_any_trigger(aws: Embedded) -> None:
         with pytest.raises(TaskDeferred) as deferred:
             finish(request, trigger)
         assert deferred.value.timeout is None
+    again = start(request)
     aws.gate.touch()
-    assert finish(request, start(request))["looks"] == 3
+    assert finish(request, again)["looks"] == 3
     assert stops(aws) == (0, 0)
 
 
@@ -130,10 +131,10 @@ def test_only_a_person_stops_a_search(aws: Embedded, monkeypatch: pytest.MonkeyP
     assert stops(aws) == (0, 0)
     kill(trigger, "failed", monkeypatch)
     wait_for(lambda: status(aws) == "Stopped")
-    arn = aws.client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=NAME)[
+    arn = aws.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=NAME)[
         "HyperParameterTuningJobArn"
     ]
-    tags = {tag["Key"]: tag["Value"] for tag in aws.client.list_tags(ResourceArn=arn)["Tags"]}
+    tags = {tag["Key"]: tag["Value"] for tag in aws.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
     assert tags[CLOSED_TAG] == "a person stopped its task"
     calls = [each["operation"] for each in aws.trouble.requests() if each["service"] == "sagemaker"]
     assert calls.index("AddTags") < calls.index("StopHyperParameterTuningJob")
