@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -44,31 +44,14 @@ def triggerer_replaced(stack: Stack, airflow: Airflow, run: str) -> Iterator[Non
             task["trigger"]["triggerer_id"] for task in _training(airflow, run, "deferred")
         )
 
-    with _standing_still(_jobs(stack)), _standing_still(session_members(first)):
-        second = _another_triggerer(first)
-        _wait_until(taken_over)
-        _resume(session_members(first))
-        _wait_until(lambda: "still waits" in _logs(stack, run))
-    try:
+    with ExitStack() as until_the_end:
+        with _standing_still(_jobs(stack)), _standing_still(session_members(first)):
+            until_the_end.enter_context(_another_triggerer(first))
+            _wait_until(taken_over)
+            _resume(session_members(first))
+            with suppress(AssertionError):  # it may have ended instead: nothing that it does may stop a job
+                _wait_until(lambda: "still waits" in _logs(stack, run), 40)
         yield
-    finally:
-        second.terminate()
-        second.wait(30)
-
-
-@contextmanager
-def workers_killed(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
-    """The processes that start the jobs die between a request and its answer."""
-    trouble = Trouble(stack.state.root / "aws")
-    trouble.add("sagemaker", "CreateTrainingJob", delay=5.0)
-    killed = [
-        _process(stack, f"airflow worker -- {task['id']}") for task in _training(airflow, run, "running")
-    ]
-    time.sleep(3.0)  # they have asked by now, and wait
-    for process in killed:
-        process.kill()
-    trouble.clear()
-    yield
 
 
 @contextmanager
@@ -85,7 +68,7 @@ def aws_in_trouble(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
         trouble.clear()
 
 
-TROUBLES = (triggerer_killed, triggerer_replaced, workers_killed, aws_in_trouble)
+TROUBLES = (triggerer_killed, triggerer_replaced, aws_in_trouble)
 
 
 def _training(airflow: Airflow, run: str, state: str) -> list[dict[str, Any]]:
@@ -112,13 +95,6 @@ def _jobs(stack: Stack) -> list[Identity]:
     return jobs
 
 
-def _process(stack: Stack, title: str) -> psutil.Process:
-    """A process of the scheduler's session by its title."""
-    members = [psutil.Process(member.pid) for member in session_members(stack.processes["scheduler"])]
-    (process,) = (process for process in members if " ".join(process.cmdline()).strip() == title)
-    return process
-
-
 @contextmanager
 def _standing_still(processes: Sequence[Identity]) -> Iterator[None]:
     for process in processes:
@@ -134,14 +110,19 @@ def _resume(processes: Sequence[Identity]) -> None:
         send(process, signal.SIGCONT)
 
 
-def _another_triggerer(first: Identity) -> subprocess.Popen[bytes]:
+@contextmanager
+def _another_triggerer(first: Identity) -> Iterator[None]:
     """Like the first, but it sooner believes that another has died."""
     environment = psutil.Process(first.pid).environ()
     environment["AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD"] = LAPSE
     command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
-    return subprocess.Popen(
+    with subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    ) as triggerer:
+        try:
+            yield
+        finally:
+            triggerer.terminate()
 
 
 def _logs(stack: Stack, run: str) -> str:
@@ -150,8 +131,8 @@ def _logs(stack: Stack, run: str) -> str:
     return "".join(path.read_text() for path in folder.rglob("*.log*") if run in str(path))
 
 
-def _wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
