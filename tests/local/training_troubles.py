@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psutil
@@ -49,8 +49,8 @@ def triggerer_replaced(stack: Stack, airflow: Airflow, run: str) -> Iterator[Non
             until_the_end.enter_context(_another_triggerer(first))
             _wait_until(taken_over)
             _resume(session_members(first))
-            with suppress(AssertionError):  # it may have ended instead: nothing that it does may stop a job
-                _wait_until(lambda: "still waits" in _logs(stack, run), 40)
+            # Airflow calls on_kill for what was taken from it, or ends it; neither may stop a job.
+            _wait_until(lambda: "invoking on_kill" in _logs(stack, run) or not first.alive)
         yield
 
 
@@ -131,8 +131,8 @@ def _logs(stack: Stack, run: str) -> str:
     return "".join(path.read_text() for path in folder.rglob("*.log*") if run in str(path))
 
 
-def _wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
+def _wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.2)
