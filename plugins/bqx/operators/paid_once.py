@@ -13,6 +13,7 @@ nothing of a job that an earlier attempt of their task has started. These never 
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -154,17 +155,17 @@ class PaidOnce(SageMakerBaseOperator):
         """The part of the request that says how a training job runs."""
         return self.config
 
+    @abstractmethod
     def create(self, request: dict[str, Any]) -> None:
         """Start a job, and wait for nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def record(self, description: dict[str, Any]) -> dict[str, Any]:
         """Note what the completed job left; returns what the task returns."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evidence(self, description: dict[str, Any]) -> str:
         """What helps to understand a failure of the job."""
-        raise NotImplementedError
 
     def _conclude(self, context: Any, description: dict[str, Any]) -> dict[str, Any]:
         """What follows from the state of a job; a state that is not known is a failure."""
