@@ -36,8 +36,10 @@ def triggerer_killed(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]
 @contextmanager
 def triggerer_replaced(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
     """The triggerer stands still until another has taken its triggers; then it wakes, and loses them."""
-    before = {task["trigger"]["triggerer_id"] for task in _training(airflow, run, "deferred")}
     first = stack.processes["triggerer"]
+    # A trigger that no triggerer runs yet cannot be lost.
+    _wait_until(lambda: ": InProgress" in _logs(stack, run))
+    before = {task["trigger"]["triggerer_id"] for task in _training(airflow, run, "deferred")}
 
     def taken_over() -> bool:
         return before.isdisjoint(
