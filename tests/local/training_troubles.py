@@ -58,10 +58,12 @@ def triggerer_replaced(stack: Stack, airflow: Airflow, run: str) -> Iterator[Non
 
 @contextmanager
 def aws_in_trouble(stack: Stack, airflow: Airflow, run: str) -> Iterator[None]:
-    """Three of ten requests fail, half of them after they were done."""
+    """Three of ten requests fail, half of them after they were done; so does the start of the first job."""
     trouble = Trouble(stack.state.root / "aws")
     refused = {"probability": 0.15, "status": 400, "code": "ThrottlingException", "message": "Rate exceeded"}
     lost = {"probability": 0.15, "status": 500, "code": "InternalFailure", "applied": True}
+    unheard = lost | {"probability": 1.0}
+    trouble.add("sagemaker", "CreateTrainingJob", times=1, **unheard)
     trouble.add("sagemaker", seed=1, **refused)
     trouble.add("sagemaker", seed=2, **lost)
     try:
