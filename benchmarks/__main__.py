@@ -5,5 +5,5 @@ from __future__ import annotations
 import runpy
 
 if __name__ == "__main__":
-    for name in ("features", "storage", "dataset", "migration", "training"):
+    for name in ("features", "storage", "dataset", "migration", "training", "online", "serving"):
         runpy.run_module(f"benchmarks.{name}", run_name="__main__")

@@ -44,6 +44,7 @@ from include.storage.connection import Connection, connect, qualified
 from include.storage.copying import encode
 from include.storage.log import baselines
 from include.storage.tables import Table, table_of
+from local.access import Access
 from local.api import Airflow
 from local.postgres import Postgres
 
@@ -179,7 +180,7 @@ def compare_airflow(url: str, port: int | None, workers: int) -> None:
         with connect(url) as connection:
             time_pool(url, sorted(baselines(connection)), [], workers)
         return
-    with Airflow(port) as airflow:
+    with Airflow(port, Access.of_env()) as airflow:
         run = airflow.runs("bqx_features", ("success",))[0]
     conf, name = run["conf"], run["dag_run_id"]
     first, last = (datetime.fromisoformat(run[moment]) for moment in ("start_date", "end_date"))

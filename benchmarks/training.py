@@ -56,7 +56,7 @@ for h in (15, 30, 45, 60, 75):
     x, y = matrix(sets["train"], h)
     step = max(settings["stride"], -(-len(y) // settings["rows"]))
     train = xgb.QuantileDMatrix(x[::step], y[::step], max_bin=64, nthread=1)
-    val = xgb.QuantileDMatrix(*matrix(sets["val"], h), ref=train, nthread=1)
+    val = xgb.QuantileDMatrix(*matrix(sets["val"], h), ref=train, max_bin=64, nthread=1)
     tree = {"max_depth": 8, "learning_rate": 0.05, "subsample": 0.8, "max_bin": 64}
     stopping = {"evals": [(val, "val")], "early_stopping_rounds": 50, "verbose_eval": False}
     booster = xgb.train(tree | {"nthread": 1, "seed": 7}, train, settings["rounds"], **stopping)
@@ -76,7 +76,7 @@ def job(base: Path, settings: dict[str, Any], content_hash: str) -> dict[str, An
         "max_train_rows": settings["rows"],
     }  # fmt: skip
     folders.hyperparameters.write_text(json.dumps({name: str(value) for name, value in given.items()}))
-    with tarfile.open(fileobj=io.BytesIO(pack())) as archive:
+    with tarfile.open(fileobj=io.BytesIO(pack("xgboost"))) as archive:
         archive.extractall(base / "code", filter="data")
     environment = {"SAGEMAKER_BASE_DIR": str(base), "OMP_NUM_THREADS": "1", "PATH": ""}
     subprocess.run([sys.executable, "train.py"], cwd=base / "code", env=environment, check=True)

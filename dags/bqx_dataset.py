@@ -11,6 +11,9 @@ Parquet files to S3: features, reference columns and 25 raw targets, split by ti
 5. **publish** writes the report, then the manifest, last and once: readers see the whole data set or nothing.
 6. **clean_up** removes all but the newest data sets, and what killed exports left.
 
+The newest data set is used again if it was made of the same tables, columns and days: then **select** says
+so, and nothing is made. With a `dataset_id` it is made anew.
+
 A data set never changes. Clear a failed pair's task and the run goes on; what is written is not sent again.
 
 Example configuration:
@@ -28,11 +31,11 @@ from bqx.objects import object_store, reports
 from bqx.running import announce, run_id
 from bqx.wiring import dag_arguments, per_pair, step
 
-from include import settings
+from include import forms, settings
 from include.pairs import PAIRS
 
 DATASETS = Asset(settings.DATASETS_ASSET)
-PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.DATASET_PARAMS | {"dry_run": settings.DRY_RUN}
+PARAMS = {"pairs": forms.pairs_param(PAIRS)} | forms.DATASET_PARAMS | {"dry_run": forms.DRY_RUN}
 
 
 @step()
@@ -40,15 +43,15 @@ def plan(params: dict[str, Any]) -> dict[str, Any]:
     """Decide what the data set is to be."""
     from include.dataset import steps
 
-    return steps.plan(database_url(settings.CONNECTION), params["pairs"], run_id(), params)
+    return steps.plan(database_url(settings.CONNECTION), object_store, params["pairs"], run_id(), params)
 
 
 @step()
 def select(frame: dict[str, Any], params: dict[str, Any]) -> list[str]:
-    """The pairs to work on; none in a dry run."""
+    """The pairs to work on; none in a dry run, or where the data set is there already."""
     from include.dataset import steps
 
-    return steps.select(frame, dry_run=params["dry_run"])
+    return steps.select(object_store(), frame, dry_run=params["dry_run"])
 
 
 @per_pair()
@@ -75,12 +78,13 @@ def export(pair: str, frame: dict[str, Any]) -> dict[str, Any]:
     return steps.export(database_url(settings.CONNECTION), object_store(), frame, pair)
 
 
-@step(outlets=[DATASETS])
-def publish(frame: dict[str, Any]) -> dict[str, Any]:
-    """Write report and manifest: from then on the data set is there."""
+@step(outlets=[DATASETS], trigger_rule="none_failed")
+def publish(frame: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Write report and manifest: from then on the data set is there. One that is there is only told."""
     from include.dataset import steps
 
-    published = steps.publish(database_url(settings.CONNECTION), object_store(), frame, reports())
+    url = database_url(settings.CONNECTION)
+    published = steps.publish(url, object_store(), frame, reports(), dry_run=params["dry_run"])
     announce(DATASETS, dataset_id=frame["dataset_id"])
     return published
 

@@ -4,7 +4,8 @@ One task group per currency pair, one group per stage inside it. A stage reads t
 their warm-up, computes its families and swaps each month in atomically: readers see the old month or
 the new one, never half of it.
 
-1. **select** lists the pairs; **shared** computes once what the correlations of all pairs read.
+1. **select** lists the pairs in which something is to be done; **shared** computes once what the
+   correlations of all pairs read.
 2. **pairs.s1_6_10 ... s1_6_16**, then **pairs.s2_1_base**, for every pair at once, bounded by the pool
    `bqx_builds`. Each ends with its quality gate: what was really written is compared with the bars and the
    catalogue. A gate that finds something fails the stage and names its report.
@@ -13,7 +14,8 @@ the new one, never half of it.
 4. **coverage** counts every key and compares the families of each pair. It fails the run, naming the
    pairs, when something is missing or failed. **clean_up** removes reports of old runs and says which.
 
-One pair that fails leaves the others finished. Mend the cause, then clear that pair's tasks with
+A pair is right already if a build would write what is there and a gate has found nothing in it. One
+pair that fails leaves the others finished. Mend the cause, then clear that pair's tasks with
 downstream: months that are right are not built again.
 
 Example configuration:
@@ -28,19 +30,21 @@ from typing import Any
 from airflow.sdk import Asset, chain, dag, task_group
 from bqx.connections import database_url
 from bqx.objects import reports
-from bqx.running import failed_in_group, run_id
+from bqx.running import failed_in_group, result_of, run_id
 from bqx.wiring import dag_arguments, per_pair, step
 
-from include import settings
+from include import forms, settings
 from include.pairs import PAIRS
 
-PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.FEATURE_PARAMS | {"dry_run": settings.DRY_RUN}
+PARAMS = {"pairs": forms.pairs_param(PAIRS)} | forms.FEATURE_PARAMS | {"dry_run": forms.DRY_RUN}
 
 
 @step()
 def select(params: dict[str, Any]) -> list[str]:
-    """The pairs this run works on."""
-    return params["pairs"]
+    """The pairs of this run that are not right already."""
+    from include.quality import steps
+
+    return steps.select(database_url(settings.CONNECTION), params)
 
 
 @step(pool=settings.BUILD_POOL, outlets=[Asset("x-bqx://tables/correlation_shared")])
@@ -61,7 +65,7 @@ def stage_group(stage: settings.Stage, pair: str, **operator: Any) -> Any:
 
         return steps.build(
             database_url(settings.CONNECTION), stage, pair, params,
-            failed=lambda: failed_in_group("pairs", params["pairs"]),
+            failed=lambda: failed_in_group("pairs", result_of("select")),
             reports=reports(), run_label=run_id(),
         )  # fmt: skip
 
@@ -89,14 +93,14 @@ def last_group(pair: str) -> None:
 
 @step(trigger_rule="all_done")
 def coverage(
-    pairs: list[str], shared_result: dict[str, Any] | None, params: dict[str, Any]
+    selected: list[str], shared_result: dict[str, Any] | None, params: dict[str, Any]
 ) -> dict[str, Any]:
     """Compare the keys of all families of each pair; fail naming the pairs that lack some."""
     from include.quality import steps
 
-    failed = failed_in_group("pairs", pairs) | failed_in_group("last", pairs)
+    failed = failed_in_group("pairs", selected) | failed_in_group("last", selected)
     return steps.coverage(
-        database_url(settings.CONNECTION), pairs, params, shared=shared_result, failed=failed
+        database_url(settings.CONNECTION), selected, params, shared=shared_result, failed=failed
     )
 
 

@@ -30,11 +30,11 @@ from bqx.rds import ensure_snapshot, rds_of
 from bqx.running import run_id
 from bqx.wiring import dag_arguments, per_pair, step
 
-from include import settings
+from include import forms, settings
 from include.pairs import PAIRS
 
-DRY_RUN = settings.DRY_RUN | {"default": True, "description": "Only show the plan."}
-PARAMS = {"pairs": settings.pairs_param(PAIRS)} | settings.MIGRATE_PARAMS | {"dry_run": DRY_RUN}
+DRY_RUN = forms.DRY_RUN | {"default": True, "description": "Only show the plan."}
+PARAMS = {"pairs": forms.pairs_param(PAIRS)} | forms.MIGRATE_PARAMS | {"dry_run": DRY_RUN}
 PAGE = "{{ ti.xcom_pull('plan')['page'] }}\n{{ ti.xcom_pull('prepare', key='page') }}"
 
 

@@ -31,7 +31,7 @@ from bqx.objects import object_store, reports
 from bqx.running import run_id
 from bqx.wiring import dag_arguments, step
 
-from include import settings
+from include import forms, settings
 
 
 def base() -> Any:
@@ -101,7 +101,7 @@ def report() -> dict[str, Any]:
     doc_md=__doc__,
     schedule=None,
     tags=["bqx", "plan", "airtable"],
-    **dag_arguments(settings.PLAN_PARAMS),
+    **dag_arguments(forms.PLAN_PARAMS),
 )
 def bqx_plan() -> None:
     """Check, compare, ask, write, verify, report."""

@@ -34,13 +34,13 @@ from bqx.running import announced, run_id
 from bqx.tracking import model_registry, tracking_uri
 from bqx.wiring import dag_arguments, step
 
-from include import settings
+from include import forms, settings
 from include.pairs import PAIRS
 
 PARAMS = (
-    {"pairs": settings.pairs_param(PAIRS) | settings.ALL_OF_DATASET}
-    | settings.TRAINING_PARAMS
-    | {"dry_run": settings.DRY_RUN}
+    {"pairs": forms.pairs_param(PAIRS) | forms.ALL_OF_DATASET}
+    | forms.TRAINING_PARAMS
+    | {"dry_run": forms.DRY_RUN}
 )
 
 Plain = dict[str, Any]

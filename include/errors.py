@@ -47,6 +47,10 @@ class MissingInput(BqxError):
     """A table or rows that a build needs are not there."""
 
 
+class StaleInput(BqxError):
+    """The newest data is older than what may be used."""
+
+
 class Incomplete(BqxError):
     """Not everything that was asked for is there."""
 
@@ -112,6 +116,14 @@ class RegistryRefused(BqxError):
     """The model registry does not take a decision; what is registered already stays."""
 
 
+class DeployRefused(BqxError):
+    """Something cannot be served as it was asked for; what serves is as it was before."""
+
+
+class DeployFailed(BqxError):
+    """A new endpoint or model did not prove itself; what served before serves on, or the message says not."""
+
+
 class PlanRefused(BqxError):
     """The project plan cannot be updated: access, schema or data are wrong; nothing was written."""
 
@@ -122,3 +134,11 @@ class PlanFailed(BqxError):
 
 class AirtableUnavailable(BqxError):
     """Airtable does not answer, or not in time. What was written stays; the same run goes on from there."""
+
+
+class AirflowUnavailable(BqxError):
+    """Airflow's API does not answer, or does not let us in. What callbacks wrote is told all the same."""
+
+
+class AlertsWaiting(BqxError):
+    """Messages to people wait for longer than they may: their channels do not take them."""

@@ -138,16 +138,41 @@ class ObjectStore(NamedTuple):
             Bucket=self.bucket, Key=key, Body=body, ChecksumSHA256=checksum, ContentType=_content_type(key)
         )
 
+    def get_tagged(self, key: str) -> tuple[bytes, str] | None:
+        """The bytes of an object and its ETag, for `replace`; None if there is none."""
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=key)
+        except self.client.exceptions.ClientError as error:
+            if _code(error) in _ABSENT:
+                return None
+            raise
+        return answer["Body"].read(), str(answer["ETag"])
+
     def put_once(self, key: str, body: bytes) -> bool:
         """Write an object unless one is there; returns False if so. Of several writers one wins."""
+        return self._put_where(key, body, IfNoneMatch="*")
+
+    def replace(self, key: str, body: bytes, etag: str | None) -> bool:
+        """Write an object if it is still the one that was read; returns False if it is not.
+
+        Args:
+            key: of the object.
+            body: what it becomes.
+            etag: from `get_tagged`; None if there was no object.
+        """
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        return self._put_where(key, body, **condition)
+
+    def _put_where(self, key: str, body: bytes, **condition: str) -> bool:
+        """Write an object under a condition; returns False if it does not hold."""
         for number in range(_TRIES):
             try:
                 self.client.put_object(
-                    Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*", ContentType="application/json"
+                    Bucket=self.bucket, Key=key, Body=body, ContentType=_content_type(key), **condition
                 )
                 return True
             except self.client.exceptions.ClientError as error:
-                if _code(error) in _TAKEN:
+                if _code(error) in _TAKEN or ("IfMatch" in condition and _code(error) == "NoSuchKey"):
                     return False
                 if _code(error) not in _CONFLICT or number == _TRIES - 1:
                     raise

@@ -14,25 +14,44 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+# What means something in Markdown. An underscore inside of a word does not, and names are full of them.
+_MARKUP = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=w)\.|:(?=//))")
+
+
+def markdown(value: object) -> str:
+    """Text of anybody for Markdown: one line, no mark-up, no link, no picture."""
+    return _MARKUP.sub(r"\\\1", " ".join(str(value).split())).replace("&", "&amp;")
+
+
+def code(value: object) -> str:
+    """A name of anybody as a code span of Markdown, whatever is in it."""
+    text = " ".join(str(value).split())
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    room = " " * (text.startswith("`") or text.endswith("`"))
+    return f"{fence}{room}{text}{room}{fence}"
+
+
 @cache
-def template(path: Path, **filters: Callable[[object], str]) -> Template:
+def template(path: Path, base: Path | None = None, **filters: Callable[[object], str]) -> Template:
     """A Jinja template; a name it does not know is an error.
 
     Args:
         path: of the template. If it is one for HTML, values are escaped.
-        filters: by the name that the template gives them; ``number`` (1,234) is there already.
+        base: another folder with templates that this one may extend.
+        filters: by the name that the template gives them; ``number`` (1,234) and ``md`` (`markdown`) are
+            there already.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # DAG files are read all the time
 
     environment = Environment(
-        loader=FileSystemLoader(path.parent),
+        loader=FileSystemLoader([path.parent, *([base] if base else [])]),
         autoescape=".html" in path.suffixes,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": lambda value: f"{value:,}"} | filters
+    environment.filters |= {"number": lambda value: f"{value:,}", "md": markdown} | filters
     return environment.get_template(path.name)
 
 

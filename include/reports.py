@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,6 +24,10 @@ KINDS = {
     "migration": re.compile(rf"plan\.(txt|md|json)|(manifest|counts)\.csv|tables\.md|{_PART}"),
     "training": re.compile(rf"index\.html|scores\.json|leaderboard\.csv|\d+_\w+\.png|{_PART}"),
     "decisions": re.compile(rf"index\.html|gate\.html|[a-z]{{6}}\.html|{_PART}"),
+    "monitoring": re.compile(rf"index\.html|\w+\.png|{_PART}"),
+    "review": re.compile(rf"index\.html|{_PART}"),
+    "retraining": re.compile(rf"index\.html|{_PART}"),
+    "experiments": re.compile(rf"index\.html|{_PART}"),
     "plan": re.compile(rf"plan\.(html|md)|\w+\.png|{_PART}"),
 }
 
@@ -99,18 +103,26 @@ class Reports(NamedTuple):
         prefix = f"{self.key(kind, run).rstrip('/')}/"
         return {found.key.removeprefix(prefix) for found in self.store.list(prefix)}
 
+    def newest(self, kind: str) -> str | None:
+        """The label of the newest run of a kind; None if there is none."""
+        runs = self._files(kind)
+        return max(runs, key=lambda run: (_written(runs[run]), run), default=None)
+
     def remove(self, kind: str, run: str) -> None:
         """Remove the reports of a run; what else lies there stays."""
         self.store.delete(
             [found.key for found in self._files(kind).get(file_name(run), ()) if _ours(kind, found)]
         )
 
-    def remove_old(self, kind: str, keep: int, *, dry_run: bool = False) -> Removed:
+    def remove_old(
+        self, kind: str, keep: int, *, needed: Collection[str] = (), dry_run: bool = False
+    ) -> Removed:
         """Remove the reports of all but the newest runs of a kind.
 
         Args:
             kind: one of `KINDS`.
             keep: how many runs stay, at least 0.
+            needed: labels of runs that stay too.
             dry_run: say what would be removed, remove nothing.
 
         Raises:
@@ -121,7 +133,8 @@ class Reports(NamedTuple):
         runs = self._files(kind)
         ours = {run: files for run, files in runs.items() if all(_ours(kind, found) for found in files)}
         newest = sorted(ours, key=lambda run: (_written(ours[run]), run), reverse=True)
-        old = newest[keep:]
+        stay = {file_name(run) for run in needed}
+        old = [run for run in newest[keep:] if run not in stay]
         if not dry_run:
             self.store.delete([found.key for run in old for found in ours[run]])
         return Removed(

@@ -1,8 +1,4 @@
-"""Plain values the DAGs share: connections, pools, params of the trigger forms. Imports nothing of ours.
-
-Params are JSON schemas; Airflow draws the trigger form from them and refuses a run that does not
-fit. Sizes are params, never branches in the code.
-"""
+"""Plain values the DAGs share: connections, variables, pools, stages. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -24,9 +20,43 @@ TRAINING_POOL = (
 TRAINING_RETRIES = 20  # of what AWS refuses for a moment; a job that failed is not started again by itself
 TRAINING_IMAGE_VARIABLE = "bqx_training_image"  # Airflow Variable: address of AWS's XGBoost image
 NETWORKS_IMAGE_VARIABLE = "bqx_networks_image"  # Airflow Variable: address of AWS's PyTorch image, for a GPU
-SAGEMAKER_ROLE_VARIABLE = "bqx_sagemaker_role"  # Airflow Variable: the role that the jobs take
+SERVING_IMAGE_VARIABLE = "bqx_serving_image"  # Airflow Variable: likewise, for serving; else the same
+SAGEMAKER_ROLE_VARIABLE = "bqx_sagemaker_role"  # Airflow Variable: the role that jobs and the endpoint take
+ENDPOINT_VARIABLE = "bqx_endpoint"  # Airflow Variable: name of the endpoint, if it is another one
+ENDPOINT = "bqx"
+AS_OF_VARIABLE = "bqx_as_of"  # Airflow Variable: what counts as now, a mode of include/serving/clock.py
+LOAD_SCHEDULE_VARIABLE = "bqx_load_schedule"  # Airflow Variable: cron of bqx_load; none by default
+LOAD_PARAMS_VARIABLE = "bqx_load_params"  # Airflow Variable: params, as JSON, of a load that nobody triggers
+TOPIC_VARIABLE = "bqx_alert_topic"  # Airflow Variable: ARN of the SNS topic that is told of incidents
+WARNING_TOPIC_VARIABLE = "bqx_warning_topic"  # Airflow Variable: ARN of another one for warnings, if wanted
+MAIL_TO_VARIABLE = "bqx_mail_to"  # Airflow Variable: who gets mails of incidents, separated by commas
+MAIL_FROM_VARIABLE = "bqx_mail_from"  # Airflow Variable: who sends them; else the first recipient
+MAIL_CONNECTION = "bqx_mail"  # what takes mails: type smtp, or type aws for SES
+AIRFLOW_CONNECTION = "bqx_airflow"  # optional: Airflow's own API, by which runs are watched
+DOCS_VARIABLE = "bqx_docs"  # Airflow Variable: address of the folder docs/, for links to what to do
 DATASETS_ASSET = "x-bqx://datasets"
+DRIFT_ASSET = "x-bqx://drift"  # bqx_monitor says so when models are to be trained again
+# DAGs that change what a retraining reads or what it changes itself: it waits until none of them runs.
+CHANGING = (
+    "bqx_pipeline", "bqx_migrate", "bqx_load", "bqx_features", "bqx_dataset", "bqx_train", "bqx_deploy",
+)  # fmt: skip
+QUIET_HOURS = 12  # for which it waits at most
+APPROVAL_HOURS = 24  # an approval that nobody gives in that time counts as refused
+# A run that takes longer has missed its deadline; those that wait for an approval have a day for it.
+DEADLINE = timedelta(hours=36)
+DEADLINES = {
+    "bqx_alert": timedelta(minutes=15),
+    "bqx_load": timedelta(hours=4),
+    "bqx_monitor": timedelta(hours=4),
+    "bqx_predict": timedelta(hours=4),
+    "bqx_sync": timedelta(minutes=45),
+}
 PARALLEL = 8  # pairs migrated at once, at most: what the preflight asks the server to have room for
+
+MODELS = ("random_forest", "xgboost")
+NETWORKS = ("tft", "multi_task")
+GPU_INSTANCE = "ml.g4dn.xlarge"  # its price is in include/training/choice/cost.py
+MAJORS = ("eurusd", "gbpusd", "usdjpy", "audusd")  # backtested unless told otherwise
 
 
 class Stage(NamedTuple):
@@ -101,6 +131,8 @@ FINAL_ERRORS = tuple(
         "BadInput",
         "BadParameter",
         "DatasetConflict",
+        "DeployFailed",
+        "DeployRefused",
         "Incomplete",
         "LeakedColumn",
         "MigrationDue",
@@ -116,274 +148,3 @@ FINAL_ERRORS = tuple(
         "TrainingRefused",
     )
 )
-
-
-def pairs_param(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Multi-select of currency pairs, all of them by default."""
-    return {
-        "default": list(pairs),
-        "type": "array",
-        "title": "Pairs",
-        "description": "Currency pairs to work on.",
-        "examples": list(pairs),
-        "items": {"type": "string", "enum": list(pairs)},
-        "minItems": 1,
-        "uniqueItems": True,
-    }
-
-
-def _whole(default: int, least: int, title: str, description: str) -> dict[str, Any]:
-    """A whole number with a lower limit."""
-    return {
-        "default": default,
-        "type": "integer",
-        "minimum": least,
-        "title": title,
-        "description": description,
-    }
-
-
-def _flag(default: bool, title: str, description: str) -> dict[str, Any]:
-    """Yes or no."""
-    return {"default": default, "type": "boolean", "title": title, "description": description}
-
-
-def _several(names: tuple[str, ...], title: str, description: str) -> dict[str, Any]:
-    """One or more of some names."""
-    return {
-        "default": list(names),
-        "type": "array",
-        "examples": list(names),
-        "items": {"type": "string", "enum": list(names)},
-        "minItems": 1,
-        "uniqueItems": True,
-        "title": title,
-        "description": description,
-    }
-
-
-def _instance(default: str, title: str, description: str) -> dict[str, Any]:
-    """A kind of instance of SageMaker."""
-    return {
-        "default": default,
-        "type": "string",
-        "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9]+$",
-        "title": title,
-        "description": description,
-    }
-
-
-LOAD_PARAMS: dict[str, dict[str, Any]] = {
-    "source": {
-        "default": None,
-        "type": ["null", "string"],
-        "minLength": 1,
-        "title": "Folder of bar files, or s3://bucket/folder",
-        "description": "One file per pair. Empty: register the bars that are already in the database.",
-    },
-    "first_day": {
-        "default": None,
-        "type": ["null", "string"],
-        "format": "date",
-        "title": "First day",
-        "description": "Bars before this UTC day are not loaded.",
-    },
-    "end_day": {
-        "default": None,
-        "type": ["null", "string"],
-        "format": "date",
-        "title": "End day",
-        "description": "Bars from this UTC day on are not loaded.",
-    },
-    "crosses": {
-        "default": "none",
-        "type": "string",
-        "enum": ["none", "derive"],
-        "title": "Missing crosses",
-        "description": "derive: a cross without a file follows from its two dollar legs.",
-    },
-    "price_side": {
-        "default": "unknown",
-        "type": "string",
-        "enum": ["bid", "mid", "ask", "unknown"],
-        "title": "Price side",
-        "description": "Which price the bars record.",
-    },
-    "rebuild": _flag(False, "Rebuild", "Write months again that are already right."),
-    "timezone": {
-        "default": None,
-        "type": ["null", "string"],
-        "minLength": 1,
-        "title": "Clock of the files",
-        "description": (
-            "For formats that do not say it: utc, est-fixed, histdata, new-york, new-york+7 or an IANA name."
-        ),
-    },
-}
-
-FEATURE_PARAMS: dict[str, dict[str, Any]] = {
-    "months": {
-        "default": None,
-        "type": ["null", "array"],
-        "items": {"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$"},
-        "uniqueItems": True,
-        "title": "Months",
-        "description": "One month per line as yyyy-mm. Empty: every month that has bars.",
-    },
-    "families": {
-        "default": list(FAMILIES),
-        "type": "array",
-        "examples": list(FAMILIES),
-        "items": {"type": "string", "enum": list(FAMILIES)},
-        "minItems": 1,
-        "uniqueItems": True,
-        "title": "Families",
-        "description": "Feature families to build.",
-    },
-    "rebuild": _flag(False, "Rebuild", "Build months again that are already right."),
-    "keep_runs": _whole(20, 1, "Reports to keep", "Reports of older runs are removed."),
-}
-
-APPROVAL_HOURS = 24  # an approval that nobody gives in that time counts as refused
-
-MIGRATE_PARAMS: dict[str, dict[str, Any]] = {
-    "action": {
-        "default": "migrate",
-        "type": "string",
-        "enum": ["migrate", "revert", "drop views"],
-        "title": "Action",
-        "description": "revert: take the old names back. drop views: remove the compatibility views.",
-    },
-    "compatibility_views": _flag(
-        True, "Compatibility views", "Leave a view under each old name, so that nobody's queries break."
-    ),
-    "waive_functions": _flag(
-        False, "Waive functions", "Accept functions whose text mentions old names, although they will fail."
-    ),
-    "replace_empty": _flag(
-        False,
-        "Replace empty tables",
-        "An empty table of ours that has the new name is dropped for the legacy one.",
-    ),
-    "replace_built": _flag(
-        False,
-        "Replace built tables",
-        "So is a table that the builds filled: they make its columns again afterwards.",
-    ),
-    "accept_rate_names": _flag(
-        False, "Accept *_rate_* names", "Tables named statistics_rate_{pair} and so on are legacy tables too."
-    ),
-}
-
-DATASET_PARAMS: dict[str, dict[str, Any]] = {
-    "first_day": LOAD_PARAMS["first_day"]
-    | {"description": "Rows before this UTC day are left out. Empty: the first day all pairs have."},
-    "end_day": LOAD_PARAMS["end_day"]
-    | {"description": "Rows from this UTC day on are left out. Empty: after the last day all pairs have."},
-    "dataset_id": {
-        "default": None,
-        "type": ["null", "string"],
-        "pattern": "^[a-z0-9][a-z0-9._-]{0,127}$",
-        "title": "Data set id",
-        "description": "Its name, for ever. Empty: made from the period and this run.",
-    },
-    "columns": {
-        "default": "selected",
-        "type": "string",
-        "enum": ["selected", "all"],
-        "title": "Feature columns in the files",
-        "description": "selected: the up to 195 chosen ones. all: every one of the 730.",
-    },
-    "target_window": {
-        "default": "matched",
-        "type": "string",
-        "enum": ["matched", "15", "30", "45", "60", "75"],
-        "title": "Target window",
-        "description": "Windows of the targets that selection learns: as the horizon, or one for all.",
-    },
-    "sample_rows": _whole(5000, 200, "Sample rows", "Rows per pair and set from which selection learns."),
-    "trees": _whole(100, 10, "Trees", "Trees of the forest that ranks the columns of a pair."),
-    "max_folds": _whole(4, 0, "Folds", "Rolling folds that repeat the ranking, at most; 0 for none."),
-    "fold_train_days": _whole(60, 1, "Training days of a fold", "Days on which a fold learns."),
-    "fold_test_days": _whole(30, 1, "Test days of a fold", "Days after them that belong to the fold."),
-    "fold_step_days": _whole(7, 1, "Step of the folds", "Days from one fold to the next."),
-    "keep_datasets": _whole(5, 1, "Data sets to keep", "Older ones whose id nobody chose are removed."),
-}
-
-MODELS = ("random_forest", "xgboost")
-NETWORKS = ("tft", "multi_task")
-GPU_INSTANCE = "ml.g4dn.xlarge"  # its price is in include/training/choice/cost.py
-MAJORS = ("eurusd", "gbpusd", "usdjpy", "audusd")  # backtested unless told otherwise
-
-ALL_OF_DATASET: dict[str, Any] = {
-    "default": None,
-    "type": ["null", "array"],
-    "description": "Pairs to train. Empty: all of the data set.",
-}
-TRAINING_PARAMS: dict[str, dict[str, Any]] = {
-    "dataset_id": DATASET_PARAMS["dataset_id"]
-    | {"description": "The data set to learn from. Empty: the newest complete one."},
-    "models": _several(MODELS, "Models", "Models to train for every pair."),
-    "networks": _several(NETWORKS, "Networks", "Networks to train for the pairs of an approved gate."),
-    "target_window": DATASET_PARAMS["target_window"]
-    | {"description": "Windows of the forecasts: as the horizon, or one for all."},
-    "train_stride": _whole(
-        15, 1, "Stride", "Every n-th training row is learned: labels overlap up to 75 minutes."
-    ),
-    "max_train_rows": _whole(20000, 100, "Training rows", "At most so many rows are learned by a model."),
-    "forest_trees": _whole(200, 1, "Trees of a forest", "Trees of a Random Forest."),
-    "rounds": _whole(500, 1, "Rounds", "Rounds of XGBoost at most; it stops early."),
-    "epochs": _whole(30, 1, "Epochs", "Epochs of a network at most; it stops early."),
-    "hidden_size": _whole(64, 4, "Hidden size", "Width of the layers of a tft, a multiple of 4.")
-    | {"multipleOf": 4},
-    "encoder_length": _whole(24, 1, "Encoder", "Rows a tft looks back over, five minutes apart.")
-    | {"maximum": 288},
-    "backtest_pairs": {
-        "default": list(MAJORS),
-        "type": ["null", "array"],
-        "items": {"type": "string"},
-        "uniqueItems": True,
-        "title": "Backtested pairs",
-        "description": "Pairs whose models are also trained on rolling folds.",
-    },
-    "fold_train_days": DATASET_PARAMS["fold_train_days"],
-    "fold_test_days": DATASET_PARAMS["fold_test_days"],
-    "fold_step_days": DATASET_PARAMS["fold_step_days"],
-    "tune": _flag(
-        False, "Tune XGBoost", "Search settings on the pairs to tune, and train all pairs with the best ones."
-    ),
-    "tuning_pairs": {
-        "default": list(MAJORS),
-        "type": "array",
-        "items": {"type": "string"},
-        "minItems": 1,
-        "uniqueItems": True,
-        "title": "Pairs to tune",
-        "description": "Pairs on which settings are tried; those that the data set lacks are left out.",
-    },
-    "trials": _whole(8, 1, "Trials", "Settings that are tried for every pair to tune."),
-    "parallel_trials": _whole(2, 1, "Trials at once", "Trials of one pair that run at the same time."),
-    "seed": _whole(7, 0, "Seed", "The same seed and data give the same bytes of a model."),
-    "instance_type": _instance("ml.m5.xlarge", "Instance", "What a job runs on."),
-    "network_instance_type": _instance(
-        GPU_INSTANCE, "Instance of a network", "What the job of a network runs on: one with a GPU."
-    ),
-    "threads": _whole(4, 1, "Threads", "Threads of a job; they belong to the name of its model."),
-    "volume_gb": _whole(10, 1, "Disk", "Gigabytes of disk of a job."),
-    "spot": _flag(True, "Spot instances", "Cheaper; an interrupted job goes on from its last checkpoint."),
-    "max_runtime_minutes": _whole(
-        120, 1, "Longest run", "Minutes of computing after which a job is stopped."
-    ),
-    "max_wait_minutes": _whole(
-        240, 0, "Longest wait", "Further minutes that a job may wait for spot instances."
-    ),
-    "poll_seconds": _whole(30, 1, "Seconds between looks", "How often each running job is looked at."),
-}
-
-PLAN_PARAMS: dict[str, dict[str, Any]] = {
-    "dry_run": _flag(
-        True, "Dry run", "Report the gaps, write nothing. Off: ask for an approval, then write."
-    ),
-}
-
-DRY_RUN = _flag(False, "Dry run", "Say what would be done, write nothing.")

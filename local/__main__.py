@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import psycopg
 from rich.console import Console
+from rich.text import Text
 
 from include.errors import BqxError
 from local import job
 from local.options import Options
 from local.processes import INTERRUPTS, send, wait_gone
 from local.stack import Stack
-from local.state import Locked, State
+from local.state import OTHERS_WRITE, Locked, State
 
-OPTIONS = ("data", "pairs", "from", "to", "crosses", "profile", "workers", "port", "price_side", "timezone")
+OPTIONS = (
+    "data", "pairs", "from", "to", "crosses", "profile", "workers", "port", "price_side", "timezone",
+    "legacy",
+)  # fmt: skip
 STOPPED = 130  # what a shell reports after Ctrl-C
 
 
@@ -33,24 +39,24 @@ class Interrupted(KeyboardInterrupt):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = _parser().parse_args(arguments)
+    os.umask(os.umask(0) | OTHERS_WRITE)  # or the next command would not trust what this one makes
     for number in INTERRUPTS:
         signal.signal(number, _interrupt)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # paths and names are text
     try:
         if given.command == "run":
             return job.run(Options.of({name: getattr(given, name) for name in ("state", *OPTIONS)}), console)
         return _COMMANDS[given.command](_stack(given.state, console), console)
     except (BqxError, OSError, psycopg.Error) as error:  # a full disk, a lost connection: no traceback
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True
-        )
+        told = Text.assemble(("Error:", "bold red"), " ", str(error))
+        Console(stderr=True, highlight=False).print(told, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("run", *_COMMANDS):
         command = commands.add_parser(name)
@@ -61,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _stack(folder: str, console: Console) -> Stack:
-    return Stack(State(Path(folder).expanduser().absolute()), say=console.print)
+    return Stack(
+        State(Path(folder).expanduser().absolute()), say=partial(console.print, markup=False, soft_wrap=True)
+    )
 
 
 def _up(stack: Stack, console: Console) -> int:
@@ -69,15 +77,16 @@ def _up(stack: Stack, console: Console) -> int:
     stack.state.create()
     with stack.state.locked():
         stack.start()
-        stack.state.write_env(stack.exports())
-    console.print(f"UI: http://127.0.0.1:{stack.port}")
+        stack.write_env()
+    console.print(f"UI: {stack.link} (opens once)", soft_wrap=True)
     return 0
 
 
 def _stop(stack: Stack, console: Console) -> int:
     """End exactly what was started; a make run that is still waiting is asked to end first."""
     if not stack.state.exists:
-        console.print(f"Nothing to stop: there is no stack in {stack.state.root}.")
+        nothing = f"Nothing to stop: there is no stack in {stack.state.root}."
+        console.print(nothing, markup=False, soft_wrap=True)
         return 0
     try:
         with stack.state.locked():
@@ -93,12 +102,14 @@ def _stop(stack: Stack, console: Console) -> int:
             anything = True
             stack.stop()
     said = "Stopped" if anything else "Nothing was running"
-    console.print(f"{said}. The data stay in {stack.state.root}.")
+    console.print(f"{said}. The data stay in {stack.state.root}.", markup=False, soft_wrap=True)
     return 0
 
 
 def _status(stack: Stack, console: Console) -> int:
     """Say what runs."""
+    if stack.state.exists:
+        stack.state.verify()
     processes = stack.processes if stack.state.exists else {}
     server = stack.postgres.process() if stack.state.exists else None
     console.print(
@@ -109,7 +120,7 @@ def _status(stack: Stack, console: Console) -> int:
         where = f"process {process.pid}" + (f", port {ports[name]}" if name in ports else "")
         console.print(f"{name}: {where if process.alive else 'not running'}")
     if processes and stack.is_up:
-        console.print(f"UI: http://127.0.0.1:{stack.port}")
+        console.print(f"UI: {stack.link} (opens once)", soft_wrap=True)
     return 0
 
 
@@ -118,7 +129,7 @@ def _clean(stack: Stack, console: Console) -> int:
     if stack.state.exists:
         _stop(stack, console)
     stack.state.delete()
-    console.print(f"{stack.state.root} is gone.")
+    console.print(f"{stack.state.root} is gone.", markup=False, soft_wrap=True)
     return 0
 
 
@@ -127,10 +138,6 @@ _COMMANDS = {"up": _up, "stop": _stop, "status": _status, "clean": _clean}
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 if __name__ == "__main__":

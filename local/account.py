@@ -1,4 +1,4 @@
-"""Run a server that refuses to be root, as root, without touching any folder above its own.
+"""Run a server that refuses to be root, as root, without touching folders above the state folder.
 
 PostgreSQL will not start with user id 0. Three ways, the first that works is taken:
 
@@ -7,13 +7,15 @@ PostgreSQL will not start with user id 0. Three ways, the first that works is ta
 2. account 65534 that keeps the capability to pass any folder (containers often forbid 1);
 3. account 65534 plainly: every parent folder must let it through.
 
-With 2 and 3 the server's own folder, and nothing else, changes owner.
+With 2 and 3 the server's own folder, and nothing else, changes owner. With 3 the state folder, in which
+it is, lets others pass (mode 711).
 """
 
 from __future__ import annotations
 
 import os
 import pwd
+import stat
 import subprocess
 from pathlib import Path
 
@@ -51,6 +53,8 @@ def wrapper(
     for prefix in ways:
         if prefix is not _NAMESPACE:
             _give_away(folder)
+        if prefix is _PLAIN and stat.S_IMODE(folder.parent.stat().st_mode) == 0o700:
+            folder.parent.chmod(0o711)
         if _works(prefix, folder, program):
             return prefix
     raise BqxError(

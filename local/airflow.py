@@ -8,31 +8,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from local.access import ROLE, USER, Access
 from local.state import State
 
 ROOT = Path(__file__).resolve().parents[1]  # the bundle
 HOST = "127.0.0.1"
 EXECUTOR_WORKERS = 16
+SESSION = 30 * 86_400  # seconds that a browser and the token in `env` may use the API
 # Of the caller's environment: another Airflow, another Python, accounts that are none of our business,
 # another stack whose `env` was sourced.
 FOREIGN = ("AIRFLOW", "PYTHON", "AWS_", "BOTO_", "AIRTABLE_", "BQX_", "MLFLOW_")
 
 
 class Component(NamedTuple):
-    """A long-running process of the stack."""
+    """A long-running process of the stack.
+
+    Attributes:
+        name: of the process and its log.
+        command: what is run.
+        outside: whether it is no part of Airflow, but finds the stack as a person's shell does.
+    """
 
     name: str
     command: tuple[str, ...]
+    outside: bool = False
 
 
 def components() -> tuple[Component, ...]:
-    """The four components, in the order they are started."""
+    """The four components of Airflow, in the order they are started, and what watches them."""
     airflow = (sys.executable, "-m", "airflow")
+    watchdog = (sys.executable, "-m", "include.alerts.watchdog")
     return (
         Component("api-server", (*airflow, "api-server", "--workers", "1")),
         Component("scheduler", (sys.executable, "-m", "local.scheduler", "--skip-serve-logs")),
         Component("dag-processor", (*airflow, "dag-processor")),
         Component("triggerer", (*airflow, "triggerer", "--skip-serve-logs")),
+        Component("watchdog", (*watchdog, "--every", "30"), outside=True),
     )
 
 
@@ -52,6 +63,15 @@ def settings(
     return _airflow_settings(state, metadata_url, port, root) | {
         "AIRFLOW_HOME": str(state.airflow),
         "AIRFLOW_CONN_BQX_POSTGRES": bqx_url,
+        "AIRFLOW_CONN_BQX_AIRFLOW": json.dumps(
+            {
+                "conn_type": "http",
+                "host": f"http://{HOST}:{port}",
+                "login": USER,
+                "password": Access(state).password,
+            }
+        ),
+        "BQX_STATE": str(state.root),  # for local.auth
         "AIRFLOW_CONN_BQX_MLFLOW": json.dumps({"conn_type": "generic", "extra": {"uri": tracking_url}}),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONPATH": str(root),
@@ -94,7 +114,8 @@ def _airflow_settings(state: State, metadata_url: str, port: int, root: Path) ->
             "dags_folder": root / "dags",
             "plugins_folder": root / "plugins",
             "fernet_key": state.secret("fernet", 32),
-            "simple_auth_manager_all_admins": True,
+            "auth_manager": "local.auth.AuthManager",
+            "simple_auth_manager_users": f"{USER}:{ROLE}",
             "execution_api_server_url": f"http://{HOST}:{port}/execution/",
             "hostname_callable": "socket.gethostname",  # the default asks a name server
         },
@@ -104,7 +125,7 @@ def _airflow_settings(state: State, metadata_url: str, port: int, root: Path) ->
             "base_url": f"http://{HOST}:{port}",
             "secret_key": state.secret("api"),
         },
-        "api_auth": {"jwt_secret": state.secret("jwt")},
+        "api_auth": {"jwt_secret": state.secret("jwt"), "jwt_expiration_time": SESSION},
         "database": {"sql_alchemy_conn": metadata_url.replace("postgresql:", "postgresql+psycopg2:", 1)},
         "dag_processor": {
             "dag_bundle_config_list": json.dumps([bundle]),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 import httpx
 
 from include.errors import BqxError
+from local.access import USER, Access
 from local.airflow import HOST
 
 PAGE = 100  # Airflow's limit
-PAUSE = 1.0  # seconds before a lost request is tried again
+PAUSE, TRIES = 1.0, 90  # seconds until a request is asked again, as long as a restart may take
 
 
 class Airflow:
@@ -21,11 +25,13 @@ class Airflow:
 
     Args:
         port: where the API server listens.
+        access: secrets of the state folder whose Airflow must answer there.
         transport: a stand-in for the network, for tests.
     """
 
-    def __init__(self, port: int, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = f"http://{HOST}:{port}"
+    def __init__(self, port: int, access: Access, transport: httpx.BaseTransport | None = None) -> None:
+        self.url, self._access = f"http://{HOST}:{port}", access
+        self._started: dict[tuple[str, str], dict[str, Any]] = {}  # configuration by DAG and run
         # A proxy of the environment has no business between two processes of one machine.
         self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False, transport=transport)
 
@@ -44,6 +50,22 @@ class Airflow:
         except httpx.HTTPError:
             return {}
         return {name: part["status"] for name, part in answer.json().items()} if answer.is_success else {}
+
+    def is_ours(self) -> bool:
+        """Whether what answers there is the Airflow of this state folder: it alone knows the answer."""
+        challenge = secrets.token_hex(16)
+        try:
+            answer = self._http.get(f"/auth/proof/{challenge}", timeout=5)
+        except httpx.HTTPError:
+            return False
+        return answer.is_success and hmac.compare_digest(
+            answer.content, self._access.proof(challenge).encode()
+        )
+
+    def token(self) -> str:
+        """A token for other clients of the REST API."""
+        self._log_in()
+        return self._http.headers["Authorization"].removeprefix("Bearer ")
 
     def dags(self) -> list[dict[str, Any]]:
         """Every DAG that is parsed."""
@@ -66,9 +88,17 @@ class Airflow:
             self._call("PATCH", f"/api/v2/pools/{name}", json=body | {"pool": name})
 
     def trigger(self, dag: str, conf: dict[str, Any]) -> str:
-        """Start a run; returns its id."""
-        answer = self._call("POST", f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
-        return str(answer["dag_run_id"])
+        """Start a run; returns its id, which is ours, so that it can be asked for twice without harm."""
+        run = f"manual__{datetime.now(UTC).isoformat()}_{secrets.token_hex(4)}"
+        return self._start(dag, run, conf)
+
+    def _start(self, dag: str, run: str, conf: dict[str, Any]) -> str:
+        body = {"dag_run_id": run, "logical_date": None, "conf": conf}
+        answer = self._ask("POST", f"/api/v2/dags/{dag}/dagRuns", tries=TRIES, json=body)
+        if answer.status_code != httpx.codes.CONFLICT:  # else the answer to an earlier try was lost
+            run = str(_checked(answer)["dag_run_id"])
+        self._started[dag, run] = conf
+        return run
 
     def runs(self, dag: str, states: tuple[str, ...]) -> list[dict[str, Any]]:
         """Runs of a DAG in any of these states, newest first."""
@@ -76,8 +106,13 @@ class Airflow:
         return list(self._pages(f"/api/v2/dags/{dag}/dagRuns", "dag_runs", parameters))
 
     def run(self, dag: str, run: str) -> dict[str, Any]:
-        """One run."""
-        return self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}")
+        """One run. One that was started here and that a crash of Airflow's database took is started again."""
+        path = f"/api/v2/dags/{dag}/dagRuns/{run}"
+        answer = self._ask("GET", path)
+        if answer.status_code == httpx.codes.NOT_FOUND and (dag, run) in self._started:
+            self._start(dag, run, self._started[dag, run])
+            return self._call("GET", path)
+        return _checked(answer)
 
     def fail(self, dag: str, run: str) -> None:
         """Mark a run as failed: its tasks are ended, nothing of it goes on."""
@@ -128,30 +163,39 @@ class Airflow:
                 return
 
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        answer = self._ask(method, path, **arguments)
-        if not answer.is_success:
-            raise BqxError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:2000]}")
-        return dict(answer.json())
+        return _checked(self._ask(method, path, tries=1 if method == "POST" else TRIES, **arguments))
 
-    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """One request, tried again if it was lost; not a POST, it may have arrived and started a run."""
-        tries = 1 if method == "POST" else 3
+    def _ask(self, method: str, path: str, *, tries: int = TRIES, **arguments: Any) -> httpx.Response:
+        """One request, tried again if it was lost."""
         for left in reversed(range(tries)):
             try:
                 self._log_in()
-                return self._http.request(method, path, **arguments)
+                answer = self._http.request(method, path, **arguments)
+                if not (answer.is_server_error and left):
+                    return answer
             except httpx.TransportError as error:
                 if not left:
                     raise BqxError(f"Airflow does not answer at {self.url} ({error}).") from error
-                time.sleep(PAUSE)
+            time.sleep(PAUSE)
         raise AssertionError("unreachable")
 
     def _log_in(self) -> None:
-        if "Authorization" not in self._http.headers:
-            answer = self._http.get("/auth/token")
-            if not answer.is_success:
-                raise BqxError(f"Airflow gives no token: {answer.status_code} {answer.text[:2000]}")
-            self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        """Log in, once it is sure who will read the password."""
+        if "Authorization" in self._http.headers:
+            return
+        if not self.is_ours():
+            raise BqxError(f"What answers at {self.url} is not the Airflow of {self._access.state.root}.")
+        answer = self._http.post("/auth/token", json={"username": USER, "password": self._access.password})
+        if not answer.is_success:
+            raise BqxError(f"Airflow gives no token: {answer.status_code} {answer.text[:2000]}")
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_success:
+        return dict(answer.json())
+    asked = f"{answer.request.method} {answer.request.url.path}"
+    raise BqxError(f"Airflow refused {asked}: {answer.status_code} {answer.text[:2000]}")
 
 
 def _path_of(task: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.text import Text
 
 from local.api import Airflow
 
@@ -50,7 +51,7 @@ class Approver:
         if task["state"] != WAITING or key in self._answered:
             return
         asked = self._airflow.question(task)
-        self._console.rule(f"[bold]{asked['subject']}[/]")
+        self._console.rule(Text(asked["subject"], style="bold"))
         wide = self._console.is_terminal and self._console.width >= WIDE
         body = asked["body"] or ""
         self._console.print(Markdown(body) if wide else body, markup=False, highlight=False, soft_wrap=True)
@@ -59,4 +60,4 @@ class Approver:
         self._airflow.answer(task, REJECT if why else APPROVE)
         self._answered.add(key)
         answer = f"rejected by make run: {why}" if why else "approved by make run"
-        self._console.rule(f"{answer}; in your own Airflow a person decides")
+        self._console.rule(Text(f"{answer}; in your own Airflow a person decides"))

@@ -85,4 +85,4 @@ class Kernels(Beside):
 
     def __init__(self, state: State) -> None:
         variables = {"NUMBA_CACHE_DIR": str(state.numba), "NUMBA_NUM_THREADS": "1"}
-        super().__init__("local.kernels", (), state.logs / "kernels.log", variables)
+        super().__init__("include.build.kernels", (), state.logs / "kernels.log", variables)

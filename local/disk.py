@@ -41,7 +41,7 @@ def needed(options: Options) -> int:
     bars = bars_of(options)
     tables = bars * BYTES_PER_BAR
     wanted = round(tables * SPARE + min(tables * LOG_SHARE, LOG_MOST)) + BASE
-    kept = sum(_size(options.state / service.folder) for service in SERVICES)
+    kept = sum(_size(options.state / service.folder) for service in SERVICES if service.folder)
     return max(wanted - (_size(options.state) - kept), BASE) + round(bars * BYTES_PER_ROW)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from include.errors import BqxError
 from local.api import Airflow
@@ -37,6 +38,7 @@ class Follower:
         self._children: dict[str, tuple[str, str]] = {}  # phase -> DAG and run it triggered
         self._tasks: dict[tuple[str, str, int], Task] = {}
         self._since: dict[str, str] = {}
+        self._over: set[str] = set()  # runs that have ended and of which every task is known
         self.state = "queued"
 
     @property
@@ -53,15 +55,25 @@ class Follower:
             self._find_child(answer)
             self._keep(Task.of(answer))
         for dag, run in self._children.values():
-            asked = datetime.now(UTC) - timedelta(seconds=2)
+            if run in self._over:
+                continue
+            asked, over = datetime.now(UTC) - timedelta(seconds=2), self._is_over(dag, run)
             for answer in self._airflow.tasks(dag, run, self._since.get(dag)):
                 self._approver.look_at(answer)
                 self._keep(self._with_words(answer))
             self._since[dag] = asked.isoformat()
+            if over:
+                self._over.add(run)
         return Progress.of(self._tasks.values(), self._pairs, datetime.now(UTC))
 
     def _children_are_over(self) -> bool:
         return all(self._airflow.run(dag, run)["state"] in OVER for dag, run in self._children.values())
+
+    def _is_over(self, dag: str, run: str) -> bool:
+        """Whether a run has ended; asked only where no task that is known has anything left to do."""
+        states = [task.state for task in self._tasks.values() if task.dag == dag]
+        at_work = not states or any(state not in DONE | FAILED for state in states)
+        return not at_work and self._airflow.run(dag, run)["state"] in OVER
 
     def _find_child(self, answer: dict[str, object]) -> None:
         phase = str(answer["task_id"])
@@ -117,7 +129,7 @@ def _looks(follower: Follower, alive: Callable[[], None]) -> Iterator[Progress]:
     fingerprint, changed = "", time.monotonic()
     while True:
         alive()
-        progress = follower.look()
+        progress = _look(follower, alive)
         yield progress
         if follower.state in OVER:
             return
@@ -129,6 +141,14 @@ def _looks(follower: Follower, alive: Callable[[], None]) -> Iterator[Progress]:
         elif time.monotonic() - changed > PATIENCE:
             raise BqxError(f"Nothing has changed for {clock(PATIENCE)}; look into the UI and the logs.")
         time.sleep(LOOK)
+
+
+def _look(follower: Follower, alive: Callable[[], None]) -> Progress:
+    try:
+        return follower.look()
+    except BqxError:
+        alive()  # it knows the cause, if a part of the stack has died
+        raise
 
 
 def table(progress: Progress) -> Table:
@@ -160,14 +180,14 @@ def line(progress: Progress) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _cells(progress: Progress, stage: Stage) -> tuple[str, ...]:
+def _cells(progress: Progress, stage: Stage) -> tuple[str | Text, ...]:
     span, left = stage.span(progress.now), progress.seconds_left(stage)
     running = any(task.state not in DONE | FAILED and task.started for task in stage.tasks)
     colour = (
         "red" if stage.failed else "green" if stage.done == stage.pairs else "yellow" if running else "dim"
     )
     return (
-        f"[{colour}]{stage.title}[/]",
+        Text(stage.title, style=colour),
         f"{stage.done}/{stage.pairs}",
         str(stage.failed or ""),
         f"{stage.rows:,}" if stage.done else "",

@@ -6,21 +6,23 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from rich.console import Console
+from rich.text import Text
 
 from include import settings
 from include.errors import BqxError
-from local import disk, report
+from local import closing, disk, predict, report
 from local.api import Airflow
 from local.approval import Approver
 from local.beside import Beside, Kernels, Market
 from local.follow import Follower, follow
 from local.legacy import build_legacy
-from local.options import SEED, Options
+from local.options import SEED, Glance, Options
 from local.processes import INTERRUPTS
 from local.progress import PIPELINE
 from local.stack import DATABASE, Stack
@@ -31,12 +33,12 @@ PURPOSE_OF_BUILDS, PURPOSE_OF_TRAINING = (
     "Table builds at the same time",
     "Paid training jobs at the same time",
 )
-SYNC, SYNC_TASK = "bqx_sync", "sync"  # has a schedule, and is asked for once more at the end
+DEPLOY = "bqx_deploy"
+ALERT = "bqx_alert"  # has a schedule too, and tells what goes wrong meanwhile
+SYNC = "bqx_sync"  # has a schedule, and is asked for once more at the end
 TRAINING_JOBS = 8  # at once, as on AWS
 PARSING = 120.0  # seconds until Airflow must know the DAGs
-SYNCING = 300.0  # seconds it may take
 BY_ASSET = "Asset"  # what Airflow calls the timetable of a DAG that new data start
-STATES_AT_WORK = ("queued", "running")
 
 
 def run(options: Options, console: Console) -> int:
@@ -51,13 +53,15 @@ def run(options: Options, console: Console) -> int:
     """
     state = State(options.state)
     console.print(_headline(options), soft_wrap=True)
+    seen = options.glance()
+    _tell(seen, console)
     state.create()
     with state.locked():
-        console.print(disk.check(options), soft_wrap=True)
-        stack = Stack(state, say=lambda text: console.print(text, soft_wrap=True))
+        console.print(disk.check(options), markup=False, soft_wrap=True)
+        stack = Stack(state, say=lambda text: console.print(text, markup=False, soft_wrap=True))
         was_up = stack.is_up
         try:
-            return _run(options, stack, console)
+            return _run(options, seen, stack, console)
         except KeyboardInterrupt:
             console.print("\nInterrupted.", soft_wrap=True)
             _leave(stack, console, was_up)
@@ -67,31 +71,49 @@ def run(options: Options, console: Console) -> int:
             raise
 
 
-def _run(options: Options, stack: Stack, console: Console) -> int:
-    started = time.monotonic()
+def _run(options: Options, seen: Glance, stack: Stack, console: Console) -> int:
+    started, began = time.monotonic(), datetime.now(UTC)
     source = options.data or options.market(stack.state.market)
     with ExitStack() as beside:
         tasks = [beside.enter_context(task) for task in _tasks_beside(source, options, stack.state)]
         fresh = stack.start(options.port)
-        stack.state.write_env(stack.exports())
+        stack.write_env()
         options = options.located(stack.place_of)
-        build_legacy(stack.postgres.url(DATABASE), pairs=options.pairs, months=options.legacy_months)
+        if isinstance(options.data, str):
+            seen = options.glance(stack.place_of)
+            _tell(seen, console)
+        if months := options.legacy_months(seen.first_day):
+            build_legacy(stack.postgres.url(DATABASE), pairs=options.pairs, months=months)
         for task in tasks:
             task.wait()
     with stack.api() as airflow:
         _prepare(airflow, options, stack)
         conf = options.conf(source)
         run = _start_or_join(airflow, conf, fresh, console)
-        follower = Follower(airflow, run, len(options.pairs), Approver(airflow, console, _rejected()))
-        console.print(f"UI: {airflow.url}   logs: {stack.state.logs}", soft_wrap=True)
+        approver = Approver(airflow, console, _rejected())
+        follower = Follower(airflow, run, len(options.pairs), approver)
+        console.print(f"UI: {stack.link}   logs: {stack.state.logs}", markup=False, soft_wrap=True)
         progress = follow(follower, stack.check_alive, console)
         states = {dag: str(airflow.run(dag, run)["state"]) for dag, run in follower.runs}
+        told = []
+        if states.get(DEPLOY) == "success":
+            ended, watched = closing.watch(airflow, options.pairs, approver, stack.check_alive)
+            states |= ended
+            # The API has read the new routing table by now.
+            told += [predict.summary(predict.exports(stack.state.env), options.pairs), watched]
         states[SYNC], standing = _sync(airflow, stack.check_alive)
+        told.append(closing.mails(stack.state.root / "mail", stack.service_ports["mail"], began))
+        standing = "\n".join(filter(None, (standing, *told)))
         seconds = time.monotonic() - started
         report.summary(console, options, progress, states, seconds, standing)
         report.failures(console, airflow, progress.failures)
     report.addresses(console, stack)
     return 0 if all(state == "success" for state in states.values()) else 1
+
+
+def _tell(seen: Glance, console: Console) -> None:
+    for name, why in seen.left_out.items():
+        console.print(f"Not read: {name}: {why}", markup=False, soft_wrap=True)
 
 
 def _rejected() -> dict[str, str]:
@@ -101,9 +123,10 @@ def _rejected() -> dict[str, str]:
     return {"networks.approval": "make tft has not been run, so networks cannot be trained here"}
 
 
-def _headline(options: Options) -> str:
+def _headline(options: Options) -> Text:
     bars = str(options.data) if options.data else f"simulated market, seed {SEED}"
-    return f"[bold]BQX ML[/]  {options.sizes}\nBars: {bars}, crosses {options.crosses}"
+    text = f"  {options.sizes}\nBars: {bars}, crosses {options.crosses}"
+    return Text.assemble(("BQX ML", "bold"), text)
 
 
 def _tasks_beside(source: Path | str, options: Options, state: State) -> list[Beside]:
@@ -121,11 +144,14 @@ def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
     airflow.set_pool(settings.BUILD_POOL, options.workers, PURPOSE_OF_BUILDS)
     airflow.set_pool(settings.TRAINING_POOL, TRAINING_JOBS, PURPOSE_OF_TRAINING, deferred=True)
     deadline = time.monotonic() + PARSING
-    while not any(dag["dag_id"] == PIPELINE for dag in airflow.dags()):
+    # One that is parsed later would stay paused, and the pipeline would wait for it.
+    expected = {path.stem for path in (stack.root / "dags").glob("*.py")}
+    while missing := expected - {dag["dag_id"] for dag in airflow.dags()}:
         stack.check_alive()
         if time.monotonic() > deadline:
             errors = "\n".join(airflow.import_errors()) or "no import error was reported"
-            raise BqxError(f"Airflow does not know {PIPELINE} after {PARSING:.0f} s: {errors}")
+            names = ", ".join(sorted(missing))
+            raise BqxError(f"Airflow does not know {names} after {PARSING:.0f} s: {errors}")
         time.sleep(0.5)
     for dag in airflow.dags():
         if dag["is_paused"] and _is_wanted(dag):
@@ -133,28 +159,21 @@ def _prepare(airflow: Airflow, options: Options, stack: Stack) -> None:
 
 
 def _is_wanted(dag: dict[str, Any]) -> bool:
-    """DAGs that wait to be triggered, and the one that keeps the plan's status true while they run."""
-    return dag["timetable_summary"] in (None, BY_ASSET) or dag["dag_id"] == SYNC
+    """DAGs that wait to be triggered, and those that follow them: the plan's status, alerts."""
+    return dag["timetable_summary"] in (None, BY_ASSET) or dag["dag_id"] in (SYNC, ALERT)
 
 
 def _sync(airflow: Airflow, alive: Callable[[], None]) -> tuple[str, str]:
     """Let the Airtable plan hear of everything that happened; how that ended, and where the plan stands."""
-    run = airflow.trigger(SYNC, {})
-    deadline = time.monotonic() + SYNCING
-    while (state := str(airflow.run(SYNC, run)["state"])) in STATES_AT_WORK:
-        alive()
-        if time.monotonic() > deadline:
-            return state, ""
-        time.sleep(1.0)
-    said = [airflow.xcom(task) for task in airflow.tasks(SYNC, run) if task["task_id"] == SYNC_TASK]
-    return state, "".join(one["summary"] for one in said if one)
+    state, said = closing.once(airflow, SYNC, {}, alive)
+    return state, "\n".join(said)
 
 
 def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console: Console) -> str:
     """The run to follow: a new one, or one of the same options that is at work already."""
     if fresh:
         _give_up(airflow)
-    unfinished = airflow.runs(PIPELINE, STATES_AT_WORK)
+    unfinished = airflow.runs(PIPELINE, closing.AT_WORK)
     for run in unfinished:
         if run["conf"] != conf:
             raise BqxError(
@@ -169,8 +188,8 @@ def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console:
 def _give_up(airflow: Airflow) -> None:
     """Fail the runs whose workers ended with an earlier stack: new ones would wait behind them."""
     for dag in airflow.dags():
-        if _is_wanted(dag):
-            for run in airflow.runs(dag["dag_id"], STATES_AT_WORK):
+        if _is_wanted(dag) or dag["dag_id"] in (closing.PREDICT, closing.MONITOR, closing.REVIEW):
+            for run in airflow.runs(dag["dag_id"], closing.AT_WORK):
                 airflow.fail(dag["dag_id"], run["dag_run_id"])
 
 

@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from include import settings
+from include import forms
 from include.errors import BadParameter
 from include.market.crosses import missing
-from include.market.readers import find_files
-from include.names import Month
+from include.market.file_source import FileSource
+from include.market.folder import look
+from include.market.request import PRICE_SIDES, LoadRequest
+from include.names import Month, to_datetime
 from include.objects import ObjectStore, bucket_and_prefix
 from include.pairs import PAIRS
 
 CROSSES = ("none", "derive")
-PRICE_SIDES = ("bid", "mid", "ask", "unknown")
+LEGACY = ("none", "demo")
+CODE = "$%"  # in a path of Airflow's configuration: a variable, an interpolation
 SEED = 7
 FEWEST_DAYS = 2  # of bars, from which a training set can be cut into three
 
@@ -39,7 +43,7 @@ class Profile:
     @property
     def sampled(self) -> str:
         """From how much the columns of the data set are chosen, and how large the models are."""
-        params = settings.DATASET_PARAMS | settings.TRAINING_PARAMS
+        params = forms.DATASET_PARAMS | forms.TRAINING_PARAMS
         sizes = {name: schema["default"] for name, schema in params.items()} | dict(self.sizes)
         return (
             f"samples of {sizes['sample_rows']:,} rows, {sizes['trees']} trees; models of "
@@ -47,6 +51,8 @@ class Profile:
         )
 
 
+# Of every run: jobs and the endpoint share the cores of this machine with everything else.
+_HERE = {"threads": 1, "poll_seconds": 5, "instances": 1, "p99_ms": 2000}
 _SMALL = {
     "sample_rows": 1500,
     "trees": 30,
@@ -59,13 +65,26 @@ _SMALL = {
     "epochs": 2,
     "hidden_size": 8,
     "encoder_length": 6,
-    "threads": 1,
-    "poll_seconds": 5,
+    "load_seconds": 10,
+    "quiet_seconds": 10,
+    "bake_seconds": 10,
 }
 PROFILES = {
-    "demo": Profile(date(2024, 7, 1), date(2024, 8, 1), _SMALL),
-    "full": Profile(date(2023, 10, 1), date(2024, 7, 1), {"threads": 1, "poll_seconds": 5}),
+    "demo": Profile(date(2024, 7, 1), date(2024, 8, 1), _HERE | _SMALL),
+    "full": Profile(date(2023, 10, 1), date(2024, 7, 1), _HERE),
 }
+
+
+class Glance(NamedTuple):
+    """What a look at the bars found.
+
+    Attributes:
+        first_day: day of the first bar; None if the bars were not looked at.
+        left_out: files that name a pair and will not be read, with why.
+    """
+
+    first_day: date | None = None
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -83,6 +102,7 @@ class Options:
         crosses: "derive" computes pairs without a file from their two dollar legs.
         price_side: which price the bars record.
         timezone: clock of the files, for formats that do not say it.
+        legacy: "demo" makes simulated legacy tables, to be migrated; "none" does not.
         profile: "demo" or "full".
         workers: table builds at the same time.
         port: port of the user interface, None for the first free one from 8080.
@@ -97,6 +117,7 @@ class Options:
     crosses: str
     price_side: str
     timezone: str | None
+    legacy: str
     profile: str
     workers: int
     port: int | None
@@ -129,9 +150,9 @@ class Options:
                 f"{FEWEST_DAYS} or more. The day TO itself is not loaded."
             )
         return cls(
-            state=Path(text.get("state", ".local")).expanduser().absolute(),
+            state=_state(text.get("state", ".local")),
             data=data,
-            pairs=_pairs(text.get("pairs"), _available(data, crosses)),
+            pairs=_pairs(text.get("pairs"), *_available(data, crosses)),
             named="pairs" in text,
             first_day=first_day,
             end_day=end_day,
@@ -140,6 +161,7 @@ class Options:
                 "PRICE_SIDE", text.get("price_side", "unknown" if data else "bid"), PRICE_SIDES
             ),
             timezone=text.get("timezone"),
+            legacy=_one_of("LEGACY", text.get("legacy", "none" if data else "demo"), LEGACY),
             profile=profile,
             workers=_number("WORKERS", text.get("workers", "4"), 1, 64),
             port=_number("PORT", text["port"], 1024, 65535) if "port" in text else None,
@@ -157,8 +179,23 @@ class Options:
         """
         if not isinstance(self.data, str):
             return self
-        available = _given_by(place(self.data), self.crosses)
-        return replace(self, pairs=_pairs(" ".join(self.pairs) if self.named else None, available))
+        given = _given_by(place(self.data), self.crosses)
+        return replace(self, pairs=_pairs(" ".join(self.pairs) if self.named else None, *given))
+
+    def glance(self, place: Callable[[str], ObjectStore] | None = None) -> Glance:
+        """Look at the bars as the load will: at those of a folder before anything is started.
+
+        Args:
+            place: opens an address of S3; None before that can be done.
+
+        Raises:
+            BadInput: a file is bad; the load would refuse it with the same words.
+        """
+        if self.data is None or (isinstance(self.data, str) and place is None):
+            return Glance()
+        stored = place(self.data) if isinstance(self.data, str) and place else None
+        source = FileSource(LoadRequest.of(self.conf(self.data) | {"rebuild": False}), stored)
+        return Glance(to_datetime(source.glance()).date(), source.left_out)
 
     @property
     def sizes(self) -> str:
@@ -180,30 +217,38 @@ class Options:
         }
         return conf | dict(PROFILES[self.profile].sizes)
 
-    @property
-    def legacy_months(self) -> tuple[Month, ...]:
-        """Months of the simulated legacy tables: the first one that is loaded, and one before it."""
-        first = Month.of_day(self.first_day or PROFILES[self.profile].first_day)
-        return first.previous, first
+    def legacy_months(self, first_bar: date | None) -> tuple[Month, ...]:
+        """Months of the simulated legacy tables, none if they are not wanted.
+
+        Beside simulated bars the first month that is loaded and the one before it; beside bars that
+        were given only the first month of them, so that no row lies where they have none.
+        """
+        if self.legacy == "none":
+            return ()
+        if self.data is None:
+            first = Month.of_day(self.first_day or PROFILES[self.profile].first_day)
+            return first.previous, first
+        known = [day for day in (self.first_day, first_bar) if day is not None]
+        return (Month.of_day(max(known)),) if known else ()
 
     def market(self, folder: Path) -> Path:
         """Where the simulated market of these days is kept."""
         return folder / f"{self.first_day}_{self.end_day}_{SEED}"
 
 
-def _available(data: Path | str | None, crosses: str) -> tuple[str, ...]:
+def _available(data: Path | str | None, crosses: str) -> tuple[Sequence[str], Mapping[str, str]]:
     """Pairs the bars give: all of a simulated market, and so far of a bucket, else those of the folder."""
-    return _given_by(data, crosses) if isinstance(data, Path) else PAIRS
+    return _given_by(data, crosses) if isinstance(data, Path) else (PAIRS, {})
 
 
-def _given_by(place: Path | ObjectStore, crosses: str) -> tuple[str, ...]:
-    """Pairs with a file or two dollar legs."""
-    files = find_files(place)
-    derived = missing(files) if crosses == "derive" else ()
-    return tuple(pair for pair in PAIRS if pair in files or pair in derived)
+def _given_by(place: Path | ObjectStore, crosses: str) -> tuple[Sequence[str], Mapping[str, str]]:
+    """Pairs with a file or two dollar legs; files that name a pair and are not read, with why."""
+    folder = look(place)
+    derived = missing(folder.files) if crosses == "derive" else ()
+    return tuple(pair for pair in PAIRS if pair in folder.files or pair in derived), folder.left_out
 
 
-def _pairs(text: str | None, available: Sequence[str]) -> tuple[str, ...]:
+def _pairs(text: str | None, available: Sequence[str], left_out: Mapping[str, str]) -> tuple[str, ...]:
     if text is None:
         return tuple(available)
     wanted = [part.lower().replace("/", "") for part in text.replace(",", " ").split()]
@@ -214,9 +259,10 @@ def _pairs(text: str | None, available: Sequence[str]) -> tuple[str, ...]:
         )
     absent = [pair for pair in wanted if pair not in available]
     if absent:
+        unread = "".join(f" {name} is not read: {why}." for name, why in left_out.items())
         raise BadParameter(
-            f"DATA gives no bars of {', '.join(absent)}, only of {', '.join(available)}. Leave them out, add "
-            "their files, or compute crosses from dollar legs with CROSSES=derive."
+            f"DATA gives no bars of {', '.join(absent)}, only of {', '.join(available)}.{unread} Leave them "
+            "out, add their files, or compute crosses from dollar legs with CROSSES=derive."
         )
     return tuple(pair for pair in PAIRS if pair in wanted)
 
@@ -229,6 +275,17 @@ def _place(text: str | None) -> Path | str | None:
     folder = Path(text).expanduser().absolute()
     if not folder.is_dir():
         raise BadParameter(f"DATA={text} is not a folder. It holds one Parquet or CSV file per pair.")
+    return folder
+
+
+def _state(text: str) -> Path:
+    """The folder of a run; what Airflow would read as code in a path is refused."""
+    folder = Path(text).expanduser().absolute()
+    if code := sorted({one for one in str(folder) if one in CODE or not one.isprintable()}):
+        raise BadParameter(
+            f"STATE={folder} holds {' '.join(map(repr, code))}, which Airflow's configuration reads as more "
+            "than a name and cannot be told not to. Choose another folder: make run STATE=..."
+        )
     return folder
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import psycopg
@@ -114,9 +115,23 @@ class Postgres:
         """The password of account `USER`."""
         return (self.folder / "password").read_text()
 
-    def url(self, database: str = "postgres") -> str:
-        """Libpq URL of a database."""
+    def url(self, database: str = "postgres", passfile: Path | None = None) -> str:
+        """Libpq URL of a database.
+
+        Args:
+            database: which one.
+            passfile: file with `passfile_line`, for an URL without the password, which commands may show.
+        """
+        if passfile:
+            return (
+                f"postgresql://{USER}@{HOST}:{self.port}/{database}?passfile={quote(str(passfile), safe='')}"
+            )
         return f"postgresql://{USER}:{self.password}@{HOST}:{self.port}/{database}"
+
+    @property
+    def passfile_line(self) -> str:
+        """What stands in a file by which clients of libpq know the password."""
+        return f"{HOST}:*:*:{USER}:{self.password}\n"
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Open a connection in autocommit mode."""

@@ -183,18 +183,6 @@ def session_members(leader: Identity) -> list[Identity]:
     return members
 
 
-def listens(leader: Identity, port: int) -> bool:
-    """Whether a process of the session that `leader` opened listens at a port."""
-    for member in session_members(leader):
-        try:
-            sockets = psutil.Process(member.pid).net_connections("tcp")
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets):
-            return True
-    return False
-
-
 def keep_last(log: Path) -> None:
     """Keep what was said before the start that comes now, beside the log."""
     if log.exists():

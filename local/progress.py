@@ -157,7 +157,9 @@ class Progress:
                 others.append(task)
         for stage in stages.values():
             expanded = [task for task in stage.tasks if task.place >= 0]
-            stage.pairs = len(expanded) or pairs
+            # What ended before it was expanded never will be: nothing was left to do, or something failed.
+            over = all(task.state in DONE | FAILED for task in stage.tasks)
+            stage.pairs = len(expanded) or (len(stage.tasks) if over else pairs)
         ordered = sorted(
             stages.values(), key=lambda stage: (dags[stage.dag], _natural(stage.name.split(".", 1)[-1]))
         )

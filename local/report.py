@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,7 +62,9 @@ def _gates(progress: Progress) -> str:
     for pair, _, words in sorted({text.partition(": ") for gate in gates for text in gate["absent_inputs"]}):
         by_input.setdefault(words, []).append(pair)
     partitions = sum(gate["partitions"] for gate in gates)
-    lines = [f"Quality gates: {len(gates)} passed, {partitions:,} partitions checked"]
+    unchanged = sum(gate.get("unchanged", 0) for gate in gates)
+    known = f", {unchanged:,} as they were when they were found right" if unchanged else ""
+    lines = [f"Quality gates: {len(gates)} passed, {partitions:,} partitions checked{known}"]
     for words, pairs in by_input.items():
         named = ", ".join(pairs[:SHOWN]) + (f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")
         lines.append(f"  absent, its columns are NULL: {words} ({named})")
@@ -95,14 +98,16 @@ def failures(console: Console, airflow: Airflow, failed: Sequence[Task]) -> None
 def addresses(console: Console, stack: Stack) -> None:
     """Print where the running stack is and how to stop it."""
     root = stack.state.root
-    where = "" if root == Path(".local").absolute() else f" STATE={root}"
+    where = "" if root == Path(".local").absolute() else f" STATE={shlex.quote(str(root))}"
     console.print(
-        f"UI        http://127.0.0.1:{stack.port}  (on this machine only, no password)\n"
+        f"UI        {stack.link}  (opens once; make status{where} prints another)\n"
         f"Reports   s3://{BUCKET}/{FOLDER}; the log of each task that writes one has its link\n"
-        f"Database  source {stack.state.env}; psql $BQX_DATABASE_URL\n"
+        f"Database  source {shlex.quote(str(stack.state.env))}; psql $BQX_DATABASE_URL\n"
         f"Objects   s3://{BUCKET} at {address(stack.service_ports['s3'])}; that file also leads boto3 there\n"
         f"AWS       {address(stack.service_ports['aws'])}  (a stand-in; SageMaker trains on this machine)\n"
+        f"API       {address(stack.service_ports['api'])}  (make predict PAIR=eurusd{where} asks it)\n"
         f"Airtable  {address(stack.service_ports['airtable'])}  (a stand-in; look at the plan there)\n"
+        f"Mails     {address(stack.service_ports['mail'])}  (caught on this machine: what people are told)\n"
         f"Stop      make stop{where}",
         markup=False,
         soft_wrap=True,

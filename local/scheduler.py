@@ -34,6 +34,8 @@ def main() -> None:
     """Import, then become ``airflow scheduler`` with the arguments given."""
     for module in MODULES:
         importlib.import_module(module)
+    # The first function that numba compiles or loads costs 0.8 s: it makes its tables of types.
+    importlib.import_module("numba").njit(lambda: 0)()
     # Looking up one decorator makes the SDK collect those of all providers.
     importlib.import_module("airflow.sdk").task.python  # noqa: B018
     sys.argv = ["airflow", "scheduler", *sys.argv[1:]]

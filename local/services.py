@@ -19,7 +19,7 @@ from include.objects import ObjectStore, bucket_and_prefix
 from local.airflow import HOST, ROOT
 from local.airtable import server as airtable
 from local.aws.settings import ACCOUNT
-from local.postgres import is_free
+from local.postgres import Postgres, is_free
 from local.processes import Identity, keep_last, launch, tail, undisturbed, wait_gone
 from local.s3 import server as s3
 from local.state import State
@@ -29,25 +29,34 @@ PORTS = range(9000, 9100)  # each service takes the first free one
 PATIENCE = 60.0  # seconds until a service must listen
 TRIES = 3  # another program may take a port between our look and the start
 BUCKET = "bqx"
+DATABASE = "bqx"
+ENDPOINT = "bqx"
+MAIL_TO, MAIL_FROM = "forex-ml@example.com", "airflow@example.com"  # nothing leaves this machine
+DOCS = (ROOT / "docs").as_uri()
+AS_OF = "last_bar"  # what time it is: the data end where their files do, not now
 REGION = "us-east-1"
-# Of no registry and no account: the stand-in of AWS runs the jobs of this image with our own interpreter.
+# Of no registry and no account: the stand-in of AWS runs what is in these images with our own interpreter.
+SERVING_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-serving:1"
 TRAINING_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-training:1"
-NETWORKS_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-networks:1"  # likewise, that of `make tft`
+NETWORKS_IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/bqx-networks:1"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:bqx-alerts"
 TRAINING_ROLE = f"arn:aws:iam::{ACCOUNT}:role/bqx-training"
 
 Addresses = Mapping[str, str]
 
 
 class Service(NamedTuple):
-    """A stand-in: ``python -m module --folder F --port P`` says its address once it listens.
+    """A server: ``python -m module --folder F --port P`` says its address once it listens.
 
     Attributes:
         name: of the process and its log.
         module: what is run.
-        folder: where its content is kept, in the state folder.
+        folder: where its content is kept, in the state folder; empty for one that keeps nothing.
         exports: from the state and the addresses of all, the variables by which a client finds it.
         settings: likewise, what Airflow has to know of it.
         arguments: further ones of its command, from the addresses of those that were started before.
+        variables: likewise, what is added to its environment.
+        sources: folders of the bundle besides its module whose code it runs.
     """
 
     name: str
@@ -56,6 +65,8 @@ class Service(NamedTuple):
     exports: Callable[[State, Addresses], dict[str, str]]
     settings: Callable[[State, Addresses], dict[str, str]]
     arguments: Callable[[Addresses], tuple[str, ...]] = lambda addresses: ()
+    variables: Callable[[State, Addresses], dict[str, str]] = lambda state, addresses: {}
+    sources: tuple[str, ...] = ()
 
 
 def _s3_exports(state: State, addresses: Addresses) -> dict[str, str]:
@@ -69,12 +80,16 @@ def _s3_exports(state: State, addresses: Addresses) -> dict[str, str]:
     }
 
 
+def _secret(state: State, addresses: Addresses) -> dict[str, str]:
+    return {"AWS_SECRET_ACCESS_KEY": state.secret("s3", 30)}
+
+
 def _s3_settings(state: State, addresses: Addresses) -> dict[str, str]:
     return {"AIRFLOW_VAR_BQX_BUCKET": BUCKET}
 
 
 def _aws_exports(state: State, addresses: Addresses) -> dict[str, str]:
-    return {"AWS_ENDPOINT_URL": addresses["aws"]}
+    return {"AWS_ENDPOINT_URL": addresses["aws"], "BQX_ALERT_TOPIC": TOPIC}
 
 
 def _aws_settings(state: State, addresses: Addresses) -> dict[str, str]:
@@ -91,6 +106,8 @@ def _aws_settings(state: State, addresses: Addresses) -> dict[str, str]:
     }
     return {
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
+        "AIRFLOW_VAR_BQX_ALERT_TOPIC": TOPIC,
+        "AIRFLOW_VAR_BQX_SERVING_IMAGE": SERVING_IMAGE,
         "AIRFLOW_VAR_BQX_TRAINING_IMAGE": TRAINING_IMAGE,
         "AIRFLOW_VAR_BQX_NETWORKS_IMAGE": NETWORKS_IMAGE,
         "AIRFLOW_VAR_BQX_SAGEMAKER_ROLE": TRAINING_ROLE,
@@ -102,24 +119,28 @@ def _aws_settings(state: State, addresses: Addresses) -> dict[str, str]:
 
 
 def _aws_arguments(addresses: Addresses) -> tuple[str, ...]:
-    images = {TRAINING_IMAGE: sys.executable, NETWORKS_IMAGE: networks.FOLDER / "bin" / "python"}
+    images = dict.fromkeys((TRAINING_IMAGE, SERVING_IMAGE), Path(sys.executable))
+    images[NETWORKS_IMAGE] = networks.FOLDER / "bin" / "python"  # of `make tft`
     told = [argument for image, python in images.items() for argument in ("--image", f"{image}={python}")]
-    return "--s3", addresses["s3"], *told
+    return "--s3", addresses["s3"], "--topic", TOPIC, *told
+
+
+def _airtable_token(state: State, addresses: Addresses) -> dict[str, str]:
+    return {"AIRTABLE_TOKEN": f"pat{state.secret('airtable', 24)}"}
 
 
 def _airtable_exports(state: State, addresses: Addresses) -> dict[str, str]:
     return {
         "AIRTABLE_ENDPOINT_URL": addresses["airtable"],
         "AIRTABLE_BASE_ID": airtable.BASE_ID,
-        "AIRTABLE_TOKEN": airtable.TOKEN,
-    }
+    } | _airtable_token(state, addresses)
 
 
 def _airtable_settings(state: State, addresses: Addresses) -> dict[str, str]:
     connection = {
         "conn_type": "airtable",
         "host": addresses["airtable"],
-        "password": airtable.TOKEN,
+        "password": _airtable_token(state, addresses)["AIRTABLE_TOKEN"],
         "extra": {"base_id": airtable.BASE_ID},
     }
     return {"AIRFLOW_CONN_BQX_AIRTABLE": json.dumps(connection)}
@@ -129,10 +150,79 @@ def _s3_arguments(addresses: Addresses) -> tuple[str, ...]:
     return "--public", f"{reports.FOLDER}/"
 
 
-SERVICES = (  # in the order they are started: the AWS needs to know where S3 is
-    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings, _s3_arguments),
-    Service("aws", "local.aws", "aws", _aws_exports, _aws_settings, _aws_arguments),
-    Service("airtable", "local.airtable", "airtable", _airtable_exports, _airtable_settings),
+def _api_exports(state: State, addresses: Addresses) -> dict[str, str]:
+    return {
+        "BQX_ENDPOINT_NAME": ENDPOINT,
+        "BQX_API_URL": addresses["api"],
+        "BQX_API_TOKEN": state.secret("forecasts", 32),
+        "BQX_AS_OF": AS_OF,
+    }
+
+
+def _api_settings(state: State, addresses: Addresses) -> dict[str, str]:
+    return {"AIRFLOW_VAR_BQX_AS_OF": AS_OF}
+
+
+def _api_variables(state: State, addresses: Addresses) -> dict[str, str]:
+    """What the API of the product is told; it does not know that AWS is a stand-in."""
+    return {
+        **_s3_exports(state, addresses),
+        **_aws_exports(state, addresses),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "BQX_DATABASE_URL": Postgres(state.postgres).url(DATABASE),
+        "BQX_ENDPOINT_NAME": ENDPOINT,
+        "BQX_API_TOKEN": state.secret("forecasts", 32),
+        "BQX_AS_OF": AS_OF,
+        "NUMBA_CACHE_DIR": str(state.numba),
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+    }
+
+
+def _mail_exports(state: State, addresses: Addresses) -> dict[str, str]:
+    return {
+        "BQX_SMTP_URL": f"{addresses['smtp'].replace('http:', 'smtp:')}?starttls=no",
+        "BQX_MAIL_TO": MAIL_TO,
+        "BQX_MAIL_FROM": MAIL_FROM,
+        "BQX_DOCS_URL": DOCS,
+    }
+
+
+def _mail_settings(state: State, addresses: Addresses) -> dict[str, str]:
+    host, _, port = addresses["smtp"].removeprefix("http://").partition(":")
+    extra = {"disable_ssl": True, "disable_tls": True}
+    connection = {"conn_type": "smtp", "host": host, "port": int(port), "extra": extra}
+    return {
+        "AIRFLOW_CONN_BQX_MAIL": json.dumps(connection),
+        "AIRFLOW_VAR_BQX_MAIL_TO": MAIL_TO,
+        "AIRFLOW_VAR_BQX_MAIL_FROM": MAIL_FROM,
+        "AIRFLOW_VAR_BQX_DOCS": DOCS,
+    }
+
+
+def _nothing(state: State, addresses: Addresses) -> dict[str, str]:
+    return {}
+
+
+SERVICES = (  # in the order they are started: the AWS needs to know where S3 is, the API where both are
+    Service("s3", "local.s3", "s3", _s3_exports, _s3_settings, _s3_arguments, _secret),
+    Service("aws", "local.aws", "aws", _aws_exports, _aws_settings, _aws_arguments, _secret),
+    Service(
+        "airtable",
+        "local.airtable",
+        "airtable",
+        _airtable_exports,
+        _airtable_settings,
+        variables=_airtable_token,
+    ),
+    Service("smtp", "local.mail.smtp", "mail", _mail_exports, _mail_settings),
+    Service("mail", "local.mail", "mail", _nothing, _nothing),
+    Service(
+        *("api", "include.serving.api", "", _api_exports, _api_settings),
+        variables=_api_variables,
+        sources=("include/serving", "include/features", "include/storage"),
+    ),
 )
 
 
@@ -208,18 +298,19 @@ def start(
     Raises:
         BqxError: it did not start, or every port is taken.
     """
-    log, folder = state.logs / f"{service.name}.log", state.root / service.folder
+    log = state.logs / f"{service.name}.log"
+    folder = ("--folder", str(state.root / service.folder)) if service.folder else ()
     for left in reversed(range(TRIES)):
         port = _choose_port(service, last)
         keep_last(log)
         with undisturbed():
             process = launch(
                 (
-                    *(sys.executable, "-m", service.module, "--folder", str(folder), "--port", str(port)),
+                    *(sys.executable, "-m", service.module, *folder, "--port", str(port)),
                     *service.arguments(_addresses(ports)),
                 ),
                 log=log,
-                environment=environment,
+                environment={**environment, **service.variables(state, _addresses(ports))},
                 folder=ROOT,
             )
             record(service.name, process, port)

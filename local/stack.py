@@ -18,14 +18,16 @@ from typing import Any
 
 from include.errors import BqxError
 from include.objects import ObjectStore
-from local import services
-from local.airflow import ROOT, components, environment, settings
+from local import causes, services
+from local.access import Access
+from local.airflow import ROOT, Component, components, environment, settings
 from local.api import Airflow
+from local.causes import API_SERVER, POSTGRES
 from local.postgres import Postgres, is_free
-from local.processes import Identity, end, keep_last, launch, listens, tail, undisturbed
-from local.state import State
+from local.processes import Identity, end, keep_last, launch, tail, undisturbed
+from local.state import State, write_private
 
-DATABASE = "bqx"
+DATABASE = services.DATABASE
 METADATA = "airflow"
 TRACKING = "mlflow"
 FIRST_PORT, LAST_PORT = 8080, 8179
@@ -33,6 +35,12 @@ MIGRATING = 300.0  # seconds that making Airflow's tables may take
 PATIENCE = 180.0  # seconds until the components must be healthy
 GRACE = 8.0  # seconds a component may take to end
 HEALTHY = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+KEEPER = "keeper"  # starts again what died
+TRIES = 3  # another program may take the port between our look and the start
+
+
+class PortTaken(BqxError):
+    """Another program took the port before our API server had it."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +81,23 @@ class Stack:
     def is_up(self) -> bool:
         """True if the database, every stand-in and every component are alive."""
         processes = self.processes
-        expected = [*(one.name for one in services.SERVICES), *(one.name for one in components())]
+        expected = [one.name for one in services.SERVICES] + [one.name for one in components()] + [KEEPER]
         complete = list(processes) == expected
         return complete and all(p.alive for p in processes.values()) and self.postgres.process() is not None
 
+    @property
+    def access(self) -> Access:
+        """Who may use its Airflow."""
+        return Access(self.state)
+
+    @property
+    def link(self) -> str:
+        """An address that opens the user interface once."""
+        return self.access.link(self.port)
+
     def api(self) -> Airflow:
         """A client of the running API server."""
-        return Airflow(self.port)
+        return Airflow(self.port, self.access)
 
     def start(self, port: int | None = None) -> bool:
         """Start whatever is not running. A stack that is half up, or outdated, is started anew.
@@ -105,21 +123,68 @@ class Stack:
         ):
             self.say(f"Airflow is running already at http://127.0.0.1:{self.port}")
             return False
-        self._end_components()
-        port = self._choose_port(port)
+        for left in reversed(range(TRIES)):
+            self._end_components()
+            try:
+                self._start_all(self._choose_port(port))
+                return True
+            except PortTaken:
+                if port is not None or not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _start_all(self, port: int) -> None:
         self._start_services()
-        variables = environment(self._settings(port), os.environ)
-        self._migrate(variables)
+        self._migrate(environment(self._settings(port), os.environ))
+        self.access.tell_airflow()
+        self.kept.unlink(missing_ok=True)
         self.say("Starting Airflow: API server and UI, scheduler, dag-processor, triggerer")
+        version = self._version(port)
         for component in components():
-            log = self.state.logs / f"{component.name}.log"
-            keep_last(log)
-            version = self._version(port)
-            with undisturbed():  # stop must find it even if we are ended now
-                process = launch(component.command, log=log, environment=variables, folder=self.root)
-                self._record(self.processes | {component.name: process}, port, version=version)
+            self._launch(component, port, version)
         self._wait_until_healthy()
-        return True
+        self._launch(self._keeper, port, version)
+
+    def _launch(self, component: Component, port: int, version: str) -> None:
+        log = self._log(component.name)
+        keep_last(log)
+        own = self._outside(port) if component.outside else environment(self._settings(port), os.environ)
+        with undisturbed():  # stop must find it even if we are ended now
+            process = launch(component.command, log=log, environment=own, folder=self.root)
+            try:
+                self._record(self.processes | {component.name: process}, port, version=version)
+            except OSError:  # a full disk: what nobody can find again must not run
+                end([process], patience=GRACE)
+                raise
+
+    @property
+    def _keeper(self) -> Component:
+        command = (sys.executable, "-m", "local.keeper", "--state", str(self.state.root))
+        return Component(KEEPER, command, outside=True)
+
+    def restart(self, name: str) -> None:
+        """Start the database, a stand-in or a component that has died again, where it was.
+
+        Raises:
+            BqxError: it does not start, or another program has its port.
+        """
+        if name == POSTGRES:
+            if not is_free(self.postgres.port):
+                raise BqxError(f"Port {self.postgres.port} of PostgreSQL is taken by another program.")
+            self.postgres.start()
+            return
+        end([self.processes[name]], patience=GRACE)  # whatever it left running
+        version = self._recorded()["version"]
+        for service in services.SERVICES:
+            if service.name == name:
+                port = self.service_ports[name]
+                if not is_free(port):
+                    raise BqxError(f"Port {port} of the stand-in {name} is taken by another program.")
+                self._start_service(service)
+                self._record(self.processes, self.port, version=version)
+        for component in components():
+            if component.name == name:
+                self._launch(component, self.port, version)
 
     def stop(self) -> None:
         """End everything this folder's stack started; of no effect if nothing runs."""
@@ -127,38 +192,83 @@ class Stack:
         self.postgres.stop()
 
     def check_alive(self) -> None:
-        """Raise if a part of the stack has died.
+        """Raise if a part of the stack has died and nobody starts it again.
 
         Raises:
-            BqxError: it has; carries the end of its log.
+            BqxError: it has; says the cause.
         """
-        for name, process in self.processes.items():
-            if not process.alive:
-                log = self.state.logs / f"{name}.log"
-                part = f"Airflow's {name}" if name not in self.service_ports else f"The stand-in {name}"
-                raise BqxError(f"{part} has died. The end of {log}:\n{tail(log)}")
+        dead = [name for name, process in self.processes.items() if not process.alive]
         if self.postgres.process() is None:
-            raise BqxError(f"PostgreSQL has died. The end of {self.postgres.log}:\n{tail(self.postgres.log)}")
+            dead.append(POSTGRES)
+        keeper = self.processes.get(KEEPER)
+        kept = keeper is not None and keeper.alive and not self.given_up
+        if dead and (not kept or causes.is_full(self.state.root)):
+            raise BqxError(self.cause(next(iter(self.given_up), dead[0])))
 
-    def exports(self) -> dict[str, str]:
-        """Variables by which a client finds the stack."""
+    def cause(self, name: str) -> str:
+        """Why a process has died, as far as can be told."""
+        if name in self.given_up and not causes.is_full(self.state.root):
+            return f"{name} died again and again: {self.given_up[name]}"
+        return causes.cause(name, self._log(name), self.state.root, self.port)
+
+    def _log(self, name: str) -> Path:
+        return self.postgres.log if name == POSTGRES else self.state.logs / f"{name}.log"
+
+    @property
+    def kept(self) -> Path:
+        """What the keeper has given up, with the causes."""
+        return self.state.run / "given_up.json"
+
+    @property
+    def given_up(self) -> dict[str, str]:
+        """Processes that nobody starts again, with the causes."""
+        try:
+            return dict(json.loads(self.kept.read_text()))
+        except FileNotFoundError:
+            return {}
+
+    def give_up(self, name: str, cause: str) -> None:
+        """Note that a process is not started again."""
+        write_private(self.kept, json.dumps(self.given_up | {name: cause}))
+
+    def exports(self, port: int | None = None) -> dict[str, str]:
+        """Variables by which a client finds the stack.
+
+        Args:
+            port: of the API server; None for that of the last start.
+        """
+        passfile = self.state.run / "pgpass"
+        write_private(passfile, self.postgres.passfile_line)
         return {
-            "BQX_DATABASE_URL": self.postgres.url(DATABASE),
-            "MLFLOW_TRACKING_URI": self.postgres.url(TRACKING),
+            "BQX_DATABASE_URL": self.postgres.url(DATABASE, passfile),
+            "MLFLOW_TRACKING_URI": self.postgres.url(TRACKING, passfile),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "AIRFLOW_HOME": str(self.state.airflow),
-            "AIRFLOW_API_URL": f"http://127.0.0.1:{self.port}",
+            "AIRFLOW_API_URL": f"http://127.0.0.1:{port or self.port}",
         } | services.exports(self.state, self.service_ports)
+
+    def write_env(self) -> None:
+        """Write `State.env`; Airflow must answer, it gives a token."""
+        with self.api() as airflow:
+            self.state.write_env(self.exports() | {"AIRFLOW_API_TOKEN": airflow.token()})
 
     def place_of(self, address: str) -> ObjectStore:
         """A place in the stand-in of S3, opened as Airflow opens it."""
         return services.place_of(self.state, self.service_ports, address)
 
+    def _outside(self, port: int) -> dict[str, str]:
+        """Environment of a component that is no part of Airflow."""
+        known = {"PYTHONPATH": str(ROOT), "BQX_WATCHDOG_STATE": str(self.state.root / "watchdog.json")}
+        return environment(known | self.exports(port), os.environ)
+
     def _start_services(self) -> None:
-        variables = environment({"PYTHONPATH": str(ROOT)}, os.environ)
         for service in services.SERVICES:
-            last = self.service_ports.get(service.name)
-            services.start(service, self.state, last, variables, self._record_service, self.service_ports)
+            self._start_service(service)
+
+    def _start_service(self, service: services.Service) -> None:
+        variables = environment({"PYTHONPATH": str(ROOT)}, os.environ)
+        last = self.service_ports.get(service.name)
+        services.start(service, self.state, last, variables, self._record_service, self.service_ports)
 
     def _record_service(self, name: str, process: Identity, port: int) -> None:
         ports = self.service_ports | {name: port}
@@ -168,17 +278,26 @@ class Stack:
         deadline = time.monotonic() + PATIENCE
         with self.api() as airflow:
             while time.monotonic() < deadline:
-                self.check_alive()
+                self._check_start()
                 # Another stack may have taken the port since we looked; its Airflow answers then, not ours.
-                ours = listens(self.processes["api-server"], self.port)
-                health = airflow.health() if ours else {}
+                health = airflow.health() if airflow.is_ours() else {}
                 if all(health.get(name) == "healthy" for name in HEALTHY):
                     return
                 time.sleep(0.3)
         logs = "\n".join(f"{name}:\n{tail(self.state.logs / f'{name}.log', 5)}" for name in self.processes)
         raise BqxError(f"Airflow did not become healthy within {PATIENCE:.0f} s ({health}).\n{logs}")
 
+    def _check_start(self) -> None:
+        try:
+            self.check_alive()
+        except BqxError as error:  # looked at once: a process may die between two looks
+            if causes.lost_its_port(self._log(API_SERVER)):
+                raise PortTaken(str(error)) from error
+            raise
+
     def _end_components(self) -> None:
+        if KEEPER in self.processes:  # first, or it would start again what we end
+            end([self.processes[KEEPER]], patience=GRACE)
         processes = self.processes
         if processes:
             names = {service.name for service in services.SERVICES}
@@ -229,7 +348,9 @@ class Stack:
         digest = hashlib.sha256(json.dumps(self._settings(port), sort_keys=True).encode())
         digest.update(importlib.metadata.version("apache-airflow").encode())
         stand_ins = [service.module.replace(".", "/") for service in services.SERVICES]
-        shared = ["local/stand_in.py", "include/pages.py"]
+        stand_ins += [source for service in services.SERVICES for source in service.sources]
+        shared = ["local/stand_in.py", "local/auth.py", "local/access.py", "local/keeper.py"]
+        shared += ["include/pages.py", "include/alerts"]
         for source in (self.root / "plugins", *(ROOT / name for name in (*stand_ins, *shared))):
             for path in sorted([source, *source.rglob("*")]):
                 if path.suffix in (".py", ".j2") and path.is_file():
@@ -265,6 +386,4 @@ class Stack:
     def _record(self, components: dict[str, Identity], port: int, **more: Any) -> None:
         """Note what runs; what is not told stays as it was."""
         record = self._recorded() | {"components": components, "port": port} | more
-        unfinished = self._record_file.with_suffix(".new")
-        unfinished.write_text(json.dumps(record))
-        unfinished.replace(self._record_file)
+        write_private(self._record_file, json.dumps(record))

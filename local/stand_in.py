@@ -7,11 +7,35 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from http.server import HTTPServer
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from include.errors import BqxError
+
+HOSTS = ("127.0.0.1", "localhost")
+
+
+class Served(Protocol):
+    """What `serve` needs of a server, as those of the standard library have it."""
+
+    server_port: int
+
+    def serve_forever(self, poll_interval: float) -> None:
+        """Serve until `shutdown`."""
+
+    def shutdown(self) -> None:
+        """End `serve_forever`."""
+
+    def server_close(self) -> None:
+        """Give the port back."""
+
+
+def is_our_name(host: str) -> bool:
+    """Whether a browser that asks for a page knows this machine by a name of its own: the Host header.
+
+    A page from elsewhere could lead its name to this machine, and read here what it may not.
+    """
+    return host.partition(":")[0].lower() in HOSTS
 
 
 def own(folder: Path) -> IO[str]:
@@ -30,7 +54,7 @@ def own(folder: Path) -> IO[str]:
     return owner
 
 
-def serve(make: Callable[[], HTTPServer], port: int, greeting: str) -> int:
+def serve(make: Callable[[], Served], port: int, greeting: str) -> int:
     """Serve until SIGTERM or Ctrl-C; returns the exit code.
 
     Args:
@@ -50,6 +74,8 @@ def serve(make: Callable[[], HTTPServer], port: int, greeting: str) -> int:
         # shutdown waits for the loop, which this handler interrupts: it needs a thread of its own
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     print(greeting.format(port=server.server_port), flush=True)
-    with server:
+    try:
         server.serve_forever(poll_interval=0.1)
+    finally:
+        server.server_close()
     return 0

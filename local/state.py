@@ -9,15 +9,18 @@ import os
 import secrets
 import shlex
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import BqxError
+from local.account import NOBODY
 from local.processes import Identity
 
 MARKER = ".bqx-state"
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # What would lead a client that sourced `env` away from the stack: another account or endpoint, a proxy.
 _STRAIGHT = """\
 unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
@@ -90,21 +93,48 @@ class State:
         """True if `create` made this folder."""
         return (self.root / MARKER).is_file()
 
+    def verify(self) -> None:
+        """Refuse a folder that somebody else could have prepared or changed; to be called before it is used.
+
+        What it says is obeyed: which processes to end, which files to write, what to delete.
+
+        Raises:
+            BqxError: it, or what stands in it, is a link, belongs to another account, or may be written by
+                others.
+        """
+        if self.root.is_symlink():
+            raise BqxError(
+                f"{self.root} is a link to {os.path.realpath(self.root)}. Name the folder itself: "
+                f"STATE={shlex.quote(os.path.realpath(self.root))}"
+            )
+        inside = self.run.iterdir() if self.run.is_dir() and not self.run.is_symlink() else ()
+        for path in (self.root, *_listed(self.root), *inside):
+            if why := _untrusted(path):
+                raise BqxError(
+                    f"{path} {why}, so {self.root} is not trusted: nothing in it is used or deleted. If all "
+                    f"of it is yours: chmod -R go-w {shlex.quote(str(self.root))}. Otherwise choose another "
+                    "folder: make run STATE=..."
+                )
+
     def create(self) -> None:
         """Make the folder and its rooms; of no effect if they are there.
 
         Raises:
             BqxError: the folder belongs to something or somebody else.
         """
-        if self.root.exists() and not self.exists:
+        if self.root.is_symlink() or self.exists:
+            self.verify()
+        elif self.root.exists():
             self._refuse_foreign()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if not os.access(self.root, os.W_OK | os.X_OK) or self.root.stat().st_uid != os.geteuid():
                 raise PermissionError
-            (self.root / MARKER).touch()
+            self.root.chmod(0o700)
+            (self.root / MARKER).touch(mode=0o644)
             for folder in (self.airflow, self.logs, self.market, self.numba, self.run):
                 folder.mkdir(exist_ok=True)
+                folder.chmod(folder.stat().st_mode & ~OTHERS_WRITE)
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise BqxError(
                 f"{self.root} cannot be used: it, or a folder above it, belongs to another account or is no "
@@ -128,12 +158,13 @@ class State:
         Raises:
             BqxError: make run did not make it.
         """
-        if not self.root.exists():
+        if not os.path.lexists(self.root):
             return
-        if not self.exists:
+        if not self.exists and not self.root.is_symlink():
             raise BqxError(
                 f"{self.root} was not made by make run (it has no {MARKER}), so it is not deleted."
             )
+        self.verify()
         shutil.rmtree(self.root)
 
     @contextmanager
@@ -142,7 +173,9 @@ class State:
 
         Raises:
             Locked: another command holds it.
+            BqxError: it could have been prepared by somebody else, see `verify`.
         """
+        self.verify()
         self.run.mkdir(exist_ok=True)
         with (self.run / "lock").open("a+") as stream:
             try:
@@ -150,7 +183,7 @@ class State:
             except BlockingIOError as error:
                 raise Locked(self.root, self.holder()) from error
             with suppress(OSError):  # stop must work on a full disk
-                _write_private(self.run / "holder.json", json.dumps(Identity.of(os.getpid())))
+                write_private(self.run / "holder.json", json.dumps(Identity.of(os.getpid())))
             yield
 
     def holder(self) -> Identity | None:
@@ -165,16 +198,33 @@ class State:
         """A random secret of so many bytes (a Fernet key has 32), made once per folder."""
         path = self.run / f"{name}.secret"
         if not path.exists():
-            _write_private(path, base64.urlsafe_b64encode(secrets.token_bytes(size)).decode())
+            write_private(path, base64.urlsafe_b64encode(secrets.token_bytes(size)).decode())
         return path.read_text()
 
     def write_env(self, exports: Mapping[str, str]) -> None:
         """Write `env`: ``source`` it and every client finds the stack."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in exports.items()]
-        _write_private(self.env, _STRAIGHT + "".join(lines))
+        write_private(self.env, _STRAIGHT + "".join(lines))
 
 
-def _write_private(path: Path, text: str) -> None:
+def _listed(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _untrusted(path: Path) -> str:
+    """Why what stands at a path may be somebody else's; empty if it is not."""
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        return "is a link"
+    ours = {os.geteuid()} | ({NOBODY} if os.geteuid() == 0 and path.name == "postgres" else set())
+    if info.st_uid not in ours:
+        return f"belongs to another account ({info.st_uid})"
+    if info.st_mode & OTHERS_WRITE:
+        return "may be written by others"
+    return ""
+
+
+def write_private(path: Path, text: str) -> None:
     """Replace a file in one step by one that only its owner may read."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from local.postgres import Postgres
+from tools import networks
 
 _SERVER_FOLDER = pytest.StashKey[Path]()
 _number = itertools.count()
@@ -67,3 +68,14 @@ def db(database_url: str) -> Iterator[psycopg.Connection]:
     """An open connection, in autocommit mode, to the database of `database_url`."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def networks_python() -> Path:
+    """Python with the packages that networks are trained with; BQX_TFT=1 makes it where it is not there."""
+    if os.environ.get("BQX_TFT") == "1":
+        networks.main()
+    python = networks.python_of()
+    if python is None:
+        pytest.skip(f"{networks.FOLDER.name} is not there: make tft")
+    return python

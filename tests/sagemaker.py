@@ -22,7 +22,7 @@ from botocore.config import Config
 from local.aws.server import Server
 from local.aws.settings import Settings
 from local.aws.trouble import Trouble
-from local.s3.server import KEY_ID
+from local.s3.server import KEY_ID, SECRET
 from tests import s3
 
 BUCKET = "bqx"
@@ -32,15 +32,22 @@ ENDED = ("Completed", "Failed", "Stopped")
 PATIENCE = 60.0  # seconds, on a busy machine
 
 
-def connect(service: str, endpoint: str, key: str = KEY_ID, **config: Any) -> Any:
+def connect(
+    service: str,
+    endpoint: str,
+    key: str = KEY_ID,
+    region: str = "us-east-1",
+    secret: str = SECRET,
+    **config: Any,
+) -> Any:
     """A boto3 client that tries once."""
     settings = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 20, "proxies": {}} | config
     return boto3.client(
         service,
         endpoint_url=endpoint,
         aws_access_key_id=key,
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
+        aws_secret_access_key=secret,
+        region_name=region,
         config=Config(**settings),
     )
 

@@ -18,13 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = {
     "pairs": 0, "names": 0, "errors": 0, "settings": 0, "pages": 0,
     "charts": 0,
-    "features": 1, "objects": 1,
+    "features": 1, "objects": 1, "forms": 1, "aws": 1,
     "storage": 2, "reports": 2, "tracking": 2,
     "build": 3,
     "market": 4, "migration": 4, "dataset": 4, "quality": 4, "events": 4,
-    "training": 5,
+    "training": 5, "alerts": 5,
     "serving": 6,
     "monitoring": 7,
+    "retraining": 8, "experiments": 9, "review": 9,
     "plan": 8,  # stands beside all rooms: it says of each what has been done
 }  # fmt: skip
 CORE = [room for room, level in LEVELS.items() if level == 0]

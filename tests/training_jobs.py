@@ -15,6 +15,7 @@ import pytest
 from include.objects import ObjectStore
 from local import services
 from local.state import State
+from tests.s3 import know
 from tests.sagemaker import BUCKET, ENDED, IMAGE, Aws, packed, served
 
 BASE = "bqx-eurusd-xgb-0123456789abcdef"
@@ -91,6 +92,7 @@ def embedded(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> I
     """The embedded AWS with a bucket; Airflow's connection and Variables lead there while the block runs."""
     state = State(folder / "state")
     state.create()
+    know(state)
     images = tuple((image, sys.executable) for image in (IMAGE, services.TRAINING_IMAGE))
     with served(folder, images=images, grace=1.0, **options) as aws:
         gate = folder / "gate"
@@ -105,5 +107,6 @@ def embedded(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> I
 
 
 def _ports(aws: Aws) -> dict[str, int]:
-    addresses = {"s3": aws.s3.meta.endpoint_url, "aws": aws.endpoint, "airtable": "http://127.0.0.1:9"}
+    addresses = {"s3": aws.s3.meta.endpoint_url, "aws": aws.endpoint}
+    addresses |= dict.fromkeys(("airtable", "smtp"), "http://127.0.0.1:9")
     return {name: int(urlsplit(address).port or 0) for name, address in addresses.items()}

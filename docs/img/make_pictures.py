@@ -1,10 +1,13 @@
 """Make the pictures of the documentation from a running stack.
 
     make run && make pictures
+    make pictures CHAPTERS="reports serving"
 
-Takes back the names of the legacy tables and migrates them anew, for the page of the approval. Takes a
-picture of the running pipeline, then triggers ``bqx_features`` from the UI's form for two pairs, breaks one
-of them on purpose and heals it. The stack must hold bars of the pairs named below.
+Trains a second model of a pair, lets both answer and goes back, from the form of ``bqx_deploy``. Takes back
+the names of the legacy tables and migrates them anew, for the page of the approval. Takes a picture of the
+running pipeline, then triggers ``bqx_features`` from its form for two pairs, breaks one of them and
+heals it. The stack must hold bars of the pairs named below; for a second model validation needs 20 trading
+days, which the month of the demo does not have.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from include.objects import Found, ObjectStore
 from include.reports import FOLDER as IN_BUCKET
+from local.access import Access
 from local.api import Airflow
 from local.approval import APPROVE, PAUSE, WAITING
 from tests.airtable import served
@@ -37,15 +41,18 @@ KEPT, BROKEN = "eurusd", "gbpusd"
 RUNNING = ["audusd", "eurusd", "gbpusd", "nzdusd", "usdcad", "usdchf", "usdjpy"]
 BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE TEXT"
 MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE FLOAT8 USING rsi_14::FLOAT8"
-MIGRATE = "bqx_migrate"
+MIGRATE, TRAIN, DEPLOY = "bqx_migrate", "bqx_train", "bqx_deploy"
+ENDED = ("success", "failed")
+LARGER = {"forest_trees": 40, "rounds": 60, "threads": 1, "poll_seconds": 5}  # models that are not there yet
+CHAPTERS = ("reports", "plan", "serving", "migration", "features")
 
 
 class Api:
     """The few calls of Airflow's REST API that are needed here."""
 
     def __init__(self, url: str) -> None:
-        token = httpx.get(f"{url}/auth/token").json()["access_token"]
-        self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {os.environ['AIRFLOW_API_TOKEN']}"}
+        self._client = httpx.Client(base_url=f"{url}/api/v2", headers=headers)
 
     def rebuild(self, pairs: list[str]) -> str:
         """Start the whole pipeline over bars that are there; returns the id of its feature run."""
@@ -116,23 +123,28 @@ def show(ui: AirflowUI, run_id: str, picture: str) -> None:
 def migrate(airflow: Airflow, ui: AirflowUI, action: str, picture: str | None = None) -> None:
     """Run stage 1.6.9 as a person would: look at the page of the approval, approve, wait."""
     run_id = airflow.trigger(MIGRATE, {"action": action, "dry_run": False})
-    wait(lambda: _asking(airflow, run_id) is not None, "the approval")
+    approve(ui, airflow, MIGRATE, run_id, picture)
+
+
+def approve(ui: AirflowUI, airflow: Airflow, dag: str, run_id: str, picture: str | None = None) -> None:
+    """Look at the page of the approval of a run, approve, and wait for its end."""
+
+    def asking() -> dict | None:
+        return next((task for task in airflow.tasks(dag, run_id) if task["state"] == WAITING), None)
+
+    wait(lambda: asking() is not None, "the approval")
     if picture:
-        ui.page.goto(f"{ui.url}/dags/{MIGRATE}/runs/{run_id}/tasks/approval/required_actions")
-        ui.page.set_viewport_size({"width": 1500, "height": 1850})  # the page to its end, with its buttons
+        ui.page.goto(f"{ui.url}/dags/{dag}/runs/{run_id}/tasks/approval/required_actions")
+        height = 1850 if dag == MIGRATE else 700  # the page to its end, with its buttons
+        ui.page.set_viewport_size({"width": 1500, "height": height})
         ui.settle()
         ui.picture(FOLDER / picture)
         ui.page.set_viewport_size({"width": 1500, "height": 950})
     time.sleep(PAUSE)
-    airflow.answer(_asking(airflow, run_id) or {}, APPROVE)
-    wait(lambda: airflow.run(MIGRATE, run_id)["state"] in ("success", "failed"), "the migration to end")
-    if airflow.run(MIGRATE, run_id)["state"] == "failed":
-        raise RuntimeError(f"{MIGRATE} {run_id} failed")
-
-
-def _asking(airflow: Airflow, run_id: str) -> dict | None:
-    waiting = [task for task in airflow.tasks(MIGRATE, run_id) if task["state"] == WAITING]
-    return waiting[0] if waiting else None
+    airflow.answer(asking() or {}, APPROVE)
+    wait(lambda: airflow.run(dag, run_id)["state"] in ENDED, f"{dag} to end")
+    if airflow.run(dag, run_id)["state"] == "failed":
+        raise RuntimeError(f"{dag} {run_id} failed")
 
 
 def report(ui: AirflowUI, picture: str) -> None:
@@ -190,40 +202,81 @@ def newest(store: ObjectStore, pattern: str) -> Found:
     )
 
 
-def main() -> None:
-    """Take every picture."""
-    url, database = os.environ["AIRFLOW_API_URL"], os.environ["BQX_DATABASE_URL"]
-    api = Api(url)
-    with browser_page() as page, psycopg.connect(database, autocommit=True) as connection:
-        ui = AirflowUI(page, url)
-        report(ui, "quality_report.png")
-        page_and_figures(ui, "datasets", "dataset")
-        page_and_figures(ui, "training", "training")
-        plan(ui)
-        with Airflow(int(url.rpartition(":")[2])) as airflow:
-            migrate(airflow, ui, "revert")
-            migrate(airflow, ui, "migrate", "migration_approval.png")
-        run_id = api.rebuild(RUNNING)
-        wait(lambda: sum(task["state"] == "success" for task in api.tasks(run_id)) > 12, "some builds to end")
-        show(ui, run_id, "pipeline_running.png")
-        wait(lambda: finished(api, run_id), "the pipeline to end")
-        run_id = trigger(ui, api, "trigger_form.png")
-        show(ui, run_id, "two_pairs_built.png")
+def features(ui: AirflowUI, api: Api, airflow: Airflow) -> None:
+    """The running pipeline; two pairs built from the form; one of them broken, and healed."""
+    run_id = api.rebuild(RUNNING)
+    wait(lambda: sum(task["state"] == "success" for task in api.tasks(run_id)) > 12, "some builds to end")
+    show(ui, run_id, "pipeline_running.png")
+    wait(lambda: finished(api, run_id), "the pipeline to end")
+    run_id = trigger(ui, api, "trigger_form.png")
+    show(ui, run_id, "two_pairs_built.png")
+    with psycopg.connect(os.environ["BQX_DATABASE_URL"], autocommit=True) as connection:
         connection.execute(BREAK)
         try:
             run_id = trigger(ui, api)
         finally:
             connection.execute(MEND)
-        show(ui, run_id, "pair_broken.png")
-        failed = [task for task in api.tasks(run_id) if task["state"] == "failed" and task["map_index"] >= 0]
-        page.goto(
-            f"{url}/dags/{DAG}/runs/{run_id}/tasks/{failed[0]['task_id']}/mapped/{failed[0]['map_index']}"
-        )
-        ui.wrap_log()
-        ui.picture(FOLDER / "pair_broken_message.png")
-        api.clear(run_id, failed)
-        wait(lambda: finished(api, run_id), "the healed run to end")
-        show(ui, run_id, "pair_healed.png")
+    show(ui, run_id, "pair_broken.png")
+    failed = [task for task in api.tasks(run_id) if task["state"] == "failed" and task["map_index"] >= 0]
+    ui.page.goto(
+        f"{ui.url}/dags/{DAG}/runs/{run_id}/tasks/{failed[0]['task_id']}/mapped/{failed[0]['map_index']}"
+    )
+    ui.wrap_log()
+    ui.picture(FOLDER / "pair_broken_message.png")
+    api.clear(run_id, failed)
+    wait(lambda: finished(api, run_id), "the healed run to end")
+    show(ui, run_id, "pair_healed.png")
+
+
+def serving(ui: AirflowUI, airflow: Airflow) -> None:
+    """A second model of a pair, an A/B test of both, and the way back, each from the form."""
+    conf = {"pairs": [KEPT], "backtest_pairs": []} | LARGER
+    trained = airflow.trigger(TRAIN, conf)
+    wait(lambda: airflow.run(TRAIN, trained)["state"] in ENDED, "the second model", 900)
+    deploy(ui, airflow, "split", {"share": "0.3"}, "serving_split")
+    deploy(ui, airflow, "roll back", {}, "serving_roll_back")
+
+
+def deploy(ui: AirflowUI, airflow: Airflow, action: str, fields: dict[str, str], name: str) -> None:
+    """Fill in the form of bqx_deploy for one pair, approve what its page says, and wait."""
+    known = {run["dag_run_id"] for run in airflow.runs(DEPLOY, ())}
+    form = ui.open_form(DEPLOY)
+    ui.choose(form, "pairs", [KEPT])
+    ui.choose(form, "action", [action])
+    for param, value in fields.items():
+        ui.fill(form, param, value)
+    form.locator("#element_action").scroll_into_view_if_needed()
+    ui.picture(FOLDER / f"{name}_form.png")
+    ui.submit(form)
+    wait(lambda: len(airflow.runs(DEPLOY, ())) > len(known), "the run to appear")
+    (run_id,) = {run["dag_run_id"] for run in airflow.runs(DEPLOY, ())} - known
+    approve(ui, airflow, DEPLOY, run_id, f"{name}_approval.png")
+    ui.open_run(DEPLOY, run_id)
+    ui.picture(FOLDER / f"{name}_run.png")
+
+
+def main() -> None:
+    """Take the pictures of the chapters that are named, or all."""
+    url = os.environ["AIRFLOW_API_URL"]
+    api, chapters = Api(url), sys.argv[1:] or CHAPTERS
+    port, access = int(url.rpartition(":")[2]), Access.of_env()
+    with browser_page() as page, Airflow(port, access) as airflow:
+        ui = AirflowUI(page, url)
+        ui.enter(access.link(port))
+        if "reports" in chapters:
+            report(ui, "quality_report.png")
+            page_and_figures(ui, "datasets", "dataset")
+            page_and_figures(ui, "training", "training")
+            page_and_figures(ui, "decisions", "decisions")
+        if "plan" in chapters:
+            plan(ui)
+        if "serving" in chapters:
+            serving(ui, airflow)
+        if "migration" in chapters:
+            migrate(airflow, ui, "revert")
+            migrate(airflow, ui, "migrate", "migration_approval.png")
+        if "features" in chapters:
+            features(ui, api, airflow)
     print(f"Pictures are in {FOLDER}")
 
 

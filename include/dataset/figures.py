@@ -19,7 +19,7 @@ from include.dataset import overview
 from include.dataset.evidence import FEATURES
 from include.dataset.overview import LARGE, LIMITED
 from include.dataset.profile import PairProfile
-from include.dataset.select import QUOTAS, TOP, Selection, bucket
+from include.dataset.select import QUOTAS, STABLE, TOP, Selection, bucket
 from include.dataset.split import SETS, Fold, Interval, Split
 from include.dataset.targets import HORIZONS
 from include.features.arrays import Floats
@@ -31,7 +31,6 @@ __all__ = [
     "shift", "targets", "timeline",
 ]  # fmt: skip
 
-STABLE = 0.6  # share of the top columns that two folds should have in common
 SHIFTED = 25  # columns of the shift figure
 LEAST = 0.01  # shift at which its figure begins
 REACH = 180  # minutes shown on either side of a gap

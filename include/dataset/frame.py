@@ -9,26 +9,32 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from include.build.code import outline
 from include.build.coverage import gaps_of
 from include.build.freshness import Freshness, check_freshness, describe
 from include.build.months import wanted_months
 from include.dataset.manifest import check_id
 from include.dataset.split import DAY, Fold, Interval, Split, folds, split
 from include.dataset.targets import learned_windows
+from include.dataset.week import cut
 from include.errors import BadParameter, Incomplete, MissingInput
 from include.features.catalogue import STORED
-from include.names import months_between, to_datetime, to_minute
+from include.forms import DATASET_PARAMS
+from include.names import Month, months_between, to_datetime, to_minute
+from include.names import table as name_of
 from include.pairs import PAIRS
-from include.settings import DATASET_PARAMS
 from include.storage.bars import range_of_bars
 from include.storage.connection import Connection, connect
+from include.storage.fitness import bound_of
+from include.storage.partitions import attached_months, oid_of
 from include.storage.stage_order import refuse_unmigrated
 
-__all__ = ["Frame", "fresh_inputs", "plan_frame"]
+__all__ = ["Frame", "default_id", "fresh_inputs", "plan_frame"]
 
 LONGEST_ID = 128
 AT_ONCE = 4  # pairs whose keys the server counts at the same time
@@ -53,6 +59,8 @@ class Frame:
         trees: of the forest that ranks the columns of a pair.
         inputs: by pair and month, a hash over the bars and everything the stored tables were made from.
             What is read later must still be this.
+        tables: hash over the stored partitions as the server knows them, and over the code that makes data
+            sets: another frame that is equal in all but its id gives the same data set.
     """
 
     dataset_id: str
@@ -68,6 +76,12 @@ class Frame:
     rows: int
     trees: int
     inputs: Mapping[str, Mapping[str, str]]
+    tables: str = ""
+
+    @property
+    def is_cut_in_trading_time(self) -> bool:
+        """Whether a set would hold no trading day if the period were cut by the clock."""
+        return self.split != split(self.start, self.end)
 
     @property
     def fingerprint(self) -> str:
@@ -105,10 +119,11 @@ def plan_frame(url: str, pairs: Sequence[str], run_label: str, params: Mapping[s
         url: libpq connection string.
         pairs: its pairs.
         run_label: name of the run.
-        params: those of `include.settings.DATASET_PARAMS`; what is absent has its default.
+        params: those of `include.forms.DATASET_PARAMS`; what is absent has its default.
 
     Raises:
-        BadParameter: a pair, day, id or choice cannot be, or the period is too short to split.
+        BadParameter: a pair, day, id or choice cannot be, or the period is too short to split, or has too
+            little trading time.
         MissingInput: a pair was not loaded, or has no bars in a month of the period.
         MigrationDue: stage 1.6.9 has to be done for a pair first.
         Incomplete: stored tables of a pair lack months, or hold what does not follow from the present bars
@@ -118,12 +133,12 @@ def plan_frame(url: str, pairs: Sequence[str], run_label: str, params: Mapping[s
     chosen = _checked(pairs, asked["columns"], asked["target_window"])
     with connect(url) as connection:
         refuse_unmigrated(connection, chosen)
-        start, end = _period(connection, chosen, asked["first_day"], asked["end_day"])
-        whole = split(start, end)
+        start, end, bars = _period(connection, chosen, asked["first_day"], asked["end_day"])
+        whole = cut(start, end, bars)
         months = [str(month) for month in months_between(start, end - 1)]
         for pair in chosen:
             wanted_months(connection, pair, months=months)
-    dataset_id = asked["dataset_id"] or _default_id(start, end, run_label)
+    dataset_id = asked["dataset_id"] or default_id(start, end, run_label)
     check_id(dataset_id)
     _refuse_gaps(url, chosen, months)
     found = fresh_inputs(url, chosen, months)
@@ -141,6 +156,7 @@ def plan_frame(url: str, pairs: Sequence[str], run_label: str, params: Mapping[s
         rows=asked["sample_rows"],
         trees=asked["trees"],
         inputs=found.inputs,
+        tables=_tables(url, chosen, months),
     )
 
 
@@ -159,6 +175,20 @@ def fresh_inputs(url: str, pairs: Sequence[str], months: Sequence[str]) -> Fresh
     return found
 
 
+def _tables(url: str, pairs: Sequence[str], months: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(outline(path.read_text(encoding="utf-8")).encode())
+    wanted = [Month.parse(month) for month in months]
+    with connect(url) as connection:
+        for pair in pairs:
+            for family in STORED:
+                attached = attached_months(connection, name_of(family, pair))
+                there = [attached[bound] for month in wanted if (bound := bound_of(month)) in attached]
+                digest.update(repr([oid_of(connection, partition) for partition in there]).encode())
+    return digest.hexdigest()[:16]
+
+
 def _checked(pairs: Sequence[str], columns: str, target_window: str) -> tuple[str, ...]:
     """The pairs in their usual order, if everything chosen can be."""
     unknown = sorted(set(pairs) - set(PAIRS))
@@ -174,7 +204,8 @@ def _checked(pairs: Sequence[str], columns: str, target_window: str) -> tuple[st
 
 def _period(
     connection: Connection, pairs: Sequence[str], first_day: str | None, end_day: str | None
-) -> tuple[int, int]:
+) -> tuple[int, int, Interval]:
+    """First minute, the minute after the last, and what the bars of all pairs reach."""
     limits = {pair: range_of_bars(connection, pair) for pair in pairs}
     known = {pair: limit for pair, limit in limits.items() if limit is not None}
     if empty := [pair for pair in pairs if pair not in known]:
@@ -187,7 +218,7 @@ def _period(
             f"The period would begin on {_day(start)} and end before {_day(end)}. The bars of all pairs "
             f"reach from {_day(first)} to {_day(last)}."
         )
-    return start, end
+    return start, end, Interval(first, last + 1)
 
 
 def _minute(day: str, what: str) -> int:
@@ -209,7 +240,7 @@ def _refuse_gaps(url: str, pairs: Sequence[str], months: Sequence[str]) -> None:
         )
 
 
-def _default_id(start: int, end: int, run_label: str) -> str:
+def default_id(start: int, end: int, run_label: str) -> str:
     """Period and run, in the letters that an id may have; a name cut short keeps a hash of the whole."""
     label = re.sub(r"[^a-z0-9._-]+", "-", run_label.lower()).strip("-")
     name = f"{_day(start)}_{_day(end - 1)}_{label}".rstrip("_")

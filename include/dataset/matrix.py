@@ -1,7 +1,7 @@
 """The matrix of one pair: stored columns read back, the others computed from the bars, joined on the minute.
 
-A month at a time, so that memory does not grow with the range. Training, validation and, later, a single
-prediction read it through the same two functions.
+A month at a time, so that memory does not grow with the range. Training and validation read it through the
+same two functions; what serves makes the same rows from the bars alone, see `include.serving.online`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from psycopg import sql
 from include.build.chunks import Chunk, lookback_of, read_chunk, with_complete_bars, with_related
 from include.build.freshness import input_hash
 from include.dataset import targets
-from include.errors import BadParameter, Incomplete, MissingInput
+from include.errors import BadParameter, Incomplete
 from include.features.arrays import Columns, Flags, Minutes
 from include.features.catalogue import CATALOGUE, STORED, Family, Feature
 from include.features.engine import compute
-from include.names import SCHEMA, Month, to_datetime
+from include.names import SCHEMA, Month
 from include.storage.arrays import read_rows
 from include.storage.connection import Connection, connect, qualified
 from include.storage.log import builds_of
@@ -167,31 +167,6 @@ def ahead(url: str, read: Callable[[Connection, Month], T], months: Iterable[Mon
                 yield done
         while under_way:
             yield under_way.popleft().result()
-
-
-def feature_vector(connection: Connection, pair: str, minute: int, names: Collection[str]) -> Columns:
-    """Features of one row, from the same code as the training set.
-
-    Args:
-        connection: a session.
-        pair: the currency pair.
-        minute: epoch minute of the row, the OPEN of its bar.
-        names: features wanted.
-
-    Returns:
-        One value per name, shape (1,), NaN = NULL.
-
-    Raises:
-        MissingInput: the pair has no row at that minute.
-    """
-    ts, features = read_features(connection, pair, Month.of_minute(minute), names)
-    row = np.searchsorted(ts, minute)
-    if row == len(ts) or ts[row] != minute:
-        raise MissingInput(
-            f"{pair} has no row at {to_datetime(minute):%Y-%m-%d %H:%M} UTC: it had no bar in the five "
-            "minutes before, or the minute is behind the watermark of the last load (DAG bqx_load)."
-        )
-    return {name: values[row : row + 1] for name, values in features.items()}
 
 
 def _wanted(names: Collection[str] | None) -> list[tuple[Family, list[Feature]]]:

@@ -13,7 +13,9 @@ from include.dataset.evidence import FEATURES
 from include.dataset.split import SETS
 from include.features.arrays import Floats
 
-__all__ = ["PairProfile", "describe", "shifts"]
+__all__ = [
+    "FEWEST", "PairProfile", "bin_counts", "bin_edges", "bin_shares", "describe", "shifts", "stability_index",
+]  # fmt: skip
 
 Integers = npt.NDArray[np.int64]
 
@@ -107,10 +109,9 @@ def describe(samples: Sequence[Floats]) -> tuple[Floats, Floats]:
 
 
 def shifts(columns: Sequence[str], train: Floats, others: Sequence[Floats]) -> Floats:
-    """Population stability index of every column: sum of (a - b) * ln(a / b) over bins.
+    """Population stability index of every column, see `stability_index`.
 
-    a and b are the shares of a bin in the later and in the training sample. Bins are the tenths of the
-    training sample; a flag or class has one bin per value.
+    Bins are the tenths of the training sample; a flag or class has one bin per value.
 
     Args:
         columns: full names.
@@ -125,27 +126,48 @@ def shifts(columns: Sequence[str], train: Floats, others: Sequence[Floats]) -> F
         usual = _known(train[:, column])
         if usual.size < FEWEST:
             continue
-        edges = _edges(usual, discrete=FEATURES[name].kind != "float")
-        expected = _shares(usual, edges)
+        edges = bin_edges(name, usual)
+        expected = bin_shares(bin_counts(usual, edges))
         for number, other in enumerate(others):
             values = _known(other[:, column])
             if values.size >= FEWEST:
-                found = _shares(values, edges)
-                out[number, column] = ((found - expected) * np.log(found / expected)).sum()
+                out[number, column] = stability_index(bin_shares(bin_counts(values, edges)), expected)
     return out
 
 
-def _known(values: Floats) -> Floats:
-    return values[~np.isnan(values)]
+def bin_edges(name: str, values: Floats) -> Floats:
+    """First value of each bin of a column but the lowest.
 
-
-def _edges(values: Floats, *, discrete: bool) -> Floats:
-    """First value of each bin but the lowest."""
-    if discrete:
+    Args:
+        name: full name of the column; a flag or class has one bin per value, anything else tenths.
+        values: of the training sample, without NaN.
+    """
+    if FEATURES[name].kind != "float":
         return np.unique(values)[1:]
     return np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
 
 
-def _shares(values: Floats, edges: Floats) -> Floats:
-    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
-    return np.maximum(counts / values.size, RARE)
+def bin_counts(values: Floats, edges: Floats) -> Integers:
+    """How many values, without NaN, lie in each bin."""
+    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=edges.size + 1)
+
+
+def bin_shares(counts: Integers | Floats) -> Floats:
+    """Shares of the bins, the last axis of `counts`; an empty bin counts as `RARE`."""
+    shares: Floats = np.maximum(counts / counts.sum(axis=-1, keepdims=True), RARE)
+    return shares
+
+
+def stability_index(found: Floats, expected: Floats) -> Floats:
+    """Population stability index: sum over bins, the last axis, of (a - b) * ln(a / b).
+
+    Args:
+        found: shares a of the later sample.
+        expected: shares b of the training sample.
+    """
+    index: Floats = ((found - expected) * np.log(found / expected)).sum(axis=-1)
+    return index
+
+
+def _known(values: Floats) -> Floats:
+    return values[~np.isnan(values)]

@@ -211,6 +211,8 @@ def _manifest(frame: Frame, pieces: _Pieces, inputs: Mapping[str, Mapping[str, s
             "gap_minutes": GAP,
             "sizes": {"sample_rows": frame.rows, "trees": frame.trees, "folds": len(frame.folds)},
             "frame": frame.fingerprint,
+            # said only where it is so: other data sets keep their manifests
+            **({"boundaries": "trading time"} if frame.is_cut_in_trading_time else {}),
         },
     )
 

@@ -204,6 +204,8 @@ def _notes(
     """What somebody who reads nothing else should know."""
     if selection.note:
         yield selection.note[0].upper() + selection.note[1:] + "."
+    if frame.is_cut_in_trading_time:
+        yield "The period is cut by its trading time; by the clock a set would hold no trading day."
     if frame.columns == "all":
         yield "The files hold every column, not only the selected ones that this page is about."
     if stability is None or stability < STABLE:

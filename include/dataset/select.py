@@ -25,13 +25,15 @@ from include.features.arrays import Floats
 from include.features.catalogue import Feature
 
 __all__ = [
-    "QUOTAS", "TOP", "TOTAL", "Selection", "bucket", "choose", "likeness", "ranked", "ranking", "stability",
+    "QUOTAS", "STABLE", "TOP", "TOTAL", "Selection", "bucket", "choose", "likeness", "ranked", "ranking",
+    "stability",
 ]  # fmt: skip
 
 QUOTAS = {"rate": 70, "bqx": 60, "dual": 20, "cross_pair": 25, "time_regime": 20}
 TOTAL = sum(QUOTAS.values())
 FEWEST_DUAL = 10
 TOP = 50  # columns that stability compares
+STABLE = 0.6  # share of them that two folds should have in common
 
 MAX_NULL = 0.05
 MIN_IMPORTANCE = 0.001

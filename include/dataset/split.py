@@ -1,6 +1,7 @@
 """The chronological split: which minutes are for training, for validation, for the test, and for nobody.
 
-Boundaries depend on the period alone, so they are the same for all pairs. Before each boundary a gap of
+Boundaries depend on the period alone, so they are the same for all pairs; where a set would lie in a weekend,
+`include.dataset.week` places them in trading time. Before each boundary a gap of
 195 minutes has no rows: 75 in which labels would reach across it (purge), and 120 more, since windows of
 later rows and long memory in prices reach back (embargo). All intervals are half open, in epoch minutes.
 """

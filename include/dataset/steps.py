@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from include.dataset import select as selecting
 from include.dataset.assemble import export_pair
 from include.dataset.evidence import Evidence
 from include.dataset.examine import examine_pair
+from include.dataset.found import found, is_complete
 from include.dataset.frame import Frame, plan_frame
 from include.dataset.publish import Choice
 from include.dataset.work import Work, arrays_bytes, json_bytes, remove_abandoned
@@ -27,24 +28,37 @@ from include.storage.stage_order import beside_others
 __all__ = ["choose", "clean_up", "examine", "export", "plan", "publish", "select"]
 
 
-def plan(url: str, pairs: Sequence[str], run_label: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def plan(
+    url: str,
+    store: Callable[[], ObjectStore],
+    pairs: Sequence[str],
+    run_label: str,
+    params: Mapping[str, Any],
+) -> dict[str, Any]:
     """Decide what the data set is to be; see `include.dataset.frame.plan_frame`.
+
+    Without an id, the newest data set is taken if it was made of the same: it is found, not made. The
+    store is opened only then.
 
     Returns:
         The frame, which all other steps are given.
     """
-    return plan_frame(url, pairs, run_label, params).to_dict()
+    frame = plan_frame(url, pairs, run_label, params)
+    return (frame if frame.named else found(store(), frame)).to_dict()
 
 
-def select(frame: Mapping[str, Any], *, dry_run: bool) -> list[str]:
+def select(store: ObjectStore, frame: Mapping[str, Any], *, dry_run: bool) -> list[str]:
     """The pairs to work on.
 
     Raises:
-        NothingToDo: it is a dry run.
+        NothingToDo: it is a dry run, or the data set is there already.
     """
     if dry_run:
         raise NothingToDo("Dry run: the plan is all.")
-    return list(frame["pairs"])
+    wanted = Frame.of(frame)
+    if is_complete(store, wanted):
+        raise NothingToDo(f"Data set {wanted.dataset_id} is there, made of the same tables: nothing to make.")
+    return list(wanted.pairs)
 
 
 def examine(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) -> dict[str, Any]:
@@ -124,8 +138,16 @@ def export(url: str, store: ObjectStore, frame: Mapping[str, Any], pair: str) ->
     }
 
 
-def publish(url: str, store: ObjectStore, frame: Mapping[str, Any], reports: Reports) -> dict[str, Any]:
-    """Make the data set visible; see `include.dataset.publish.publish`."""
+def publish(
+    url: str, store: ObjectStore, frame: Mapping[str, Any], reports: Reports, *, dry_run: bool = False
+) -> dict[str, Any]:
+    """Make the data set visible; see `include.dataset.publish.publish`.
+
+    Raises:
+        NothingToDo: it is a dry run.
+    """
+    if dry_run:
+        raise NothingToDo("Dry run: the plan is all.")
     return publishing.publish(url, store, Frame.of(frame), reports)
 
 

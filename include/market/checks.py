@@ -7,7 +7,8 @@ itself (one minute of the flash crash of 2019-01-02 moved AUDCHF by 2.2 %), only
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,9 +29,15 @@ SPACING_ROWS = 100  # among so many steps at least one must be of one minute
 CONSTANT_ROWS = 100  # so many bars of one single price are a dead feed
 WEEKEND_SLACK = 15  # minutes after the close and before the open in which providers may quote
 WEEKEND_ROWS = 30  # bars of one weekend, slack apart, that prove a wrong clock or fillers
-SPREAD_ROW, SPREAD_MEDIAN = 0.1, 0.005  # largest share of the price, in one row and as median
+SPREAD_ROW, SPREAD_MEDIAN = 0.1, 0.003  # largest share of the price, in one row and as median
+SPREAD_LEAST = 1e-6  # smallest median of those that are not zero: a tenth of a tick
+FILLER_RUN, FILLER_RUN_KNOWN = 60, 30  # bars of one price in a row; for providers known to write fillers
 TRIANGLE_STEP = 15  # minutes: a sample of bars suffices
 TRIANGLE_ERROR = 0.01  # median relative error at which three pairs contradict each other
+STATED = "utc as stated"  # the clock of a file that says so itself
+PRICE_UNITS = "price units"  # the unit of a spread of which nobody said another
+USUAL_SERVER = "new-york+7"  # the clock of most brokers' servers
+COLUMNS = ("open", "high", "low", "close", "volume", "spread")
 _FIRST_SATURDAY = 2 * 1440  # 1970-01-03 00:00: weeks counted from here cut no weekend
 
 
@@ -46,6 +53,8 @@ class RawBars:
         spread: in price units, NaN where absent.
         counts_ticks: volume is a tick count, so whole; otherwise it is an amount.
         has_fillers: the provider may write zero-volume bars for minutes without a quote.
+        told: what was decided on reading, for people: ``format``, ``clock``, ``spread``.
+        rows: 1-based data row of each bar in the file; None if no row was left out.
     """
 
     source: str
@@ -58,13 +67,73 @@ class RawBars:
     spread: Floats
     counts_ticks: bool = True
     has_fillers: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
+    rows: Minutes | None = None
+
+    def row(self, position: int) -> int:
+        """The 1-based data row in the file."""
+        return position + 1 if self.rows is None else int(self.rows[position])
+
+
+class Repeats(NamedTuple):
+    """Rows that stand twice in a file with the same values, of which one counts.
+
+    Attributes:
+        rows: how many rows were left out.
+        first, last: epoch minutes of the first and the last of them.
+    """
+
+    rows: int
+    first: int
+    last: int
+
+
+def once(raw: RawBars, now: int) -> tuple[RawBars, Repeats | None]:
+    """Let rows that are equal in every value count once; HistData repeats an hour in autumn so.
+
+    Args:
+        raw: the rows, at least one.
+        now: epoch minute by which every bar must have ended.
+
+    Raises:
+        BadInput: a time cannot be that of a bar, or two rows of one minute differ (``time-duplicate``).
+    """
+    _check_clock(raw, raw.ms // MINUTE, now)
+    _, first, which = np.unique(raw.ms, return_index=True, return_inverse=True)
+    original = first[which]
+    later = original != np.arange(raw.ms.size)
+    if not later.any():
+        return raw, None
+    same = np.ones(raw.ms.size, dtype=bool)
+    for name in COLUMNS:
+        column = getattr(raw, name)
+        same &= np.isclose(column, column[original], rtol=1e-12, atol=0.0, equal_nan=True)
+    wrong = ~same
+    if wrong.any():
+        row = int(wrong.argmax())
+        text = (
+            f"{_show(raw.ms[row])} stands in row {raw.row(int(original[row])):,} and here with other values"
+        )
+        both = f"{shown(raw, int(original[row]))} and {shown(raw, row)}"
+        raise bad("time-duplicate", raw.source, f"{text}: {both}", row=raw.row(row), count=int(wrong.sum()))
+    minutes = raw.ms[later] // MINUTE
+    kept = ~later
+    columns = {name: getattr(raw, name)[kept] for name in ("ms", *COLUMNS)}
+    rows = np.flatnonzero(kept) + 1
+    return replace(raw, **columns, rows=rows), Repeats(minutes.size, int(minutes.min()), int(minutes.max()))
+
+
+def shown(bars: RawBars | Bars, position: int) -> str:
+    """One row for people."""
+    cells = ((name, getattr(bars, name)[position]) for name in COLUMNS)
+    return " ".join(f"{name} {value:.10g}" for name, value in cells if not np.isnan(value))
 
 
 def check(raw: RawBars, pair: str, now: int) -> Bars:
     """Check the rows of one file and turn them into bars.
 
-    A volume column that is zero in every row carries no information and becomes NaN. A negative
-    spread is recorded as it is: feeds of several banks cross now and then.
+    A column of volume or spread that is zero in every row carries no information and becomes NaN. A
+    negative spread is recorded as it is: feeds of several banks cross now and then.
 
     Args:
         raw: the rows, at least one.
@@ -82,22 +151,26 @@ def check(raw: RawBars, pair: str, now: int) -> Bars:
     _check_level(raw, pair)
     _check_jumps(raw, minutes)
     _check_spacing(raw, minutes)
+    _check_fillers(raw, minutes)
     _check_weekends(raw, minutes)
-    volume = raw.volume if np.nan_to_num(raw.volume).any() else np.full_like(raw.volume, np.nan)
-    return Bars(minutes, raw.open, raw.high, raw.low, raw.close, volume, raw.spread)
+    volume, spread = (_known(column) for column in (raw.volume, raw.spread))
+    return Bars(minutes, raw.open, raw.high, raw.low, raw.close, volume, spread)
 
 
-def _refuse(raw: RawBars, code: str, wrong: Flags, text: str) -> None:
+def _known(column: Floats) -> Floats:
+    return column if np.nan_to_num(column).any() else np.full_like(column, np.nan)
+
+
+def _refuse(raw: RawBars, code: str, wrong: Flags, text: str, line: str = "") -> None:
     """Raise for the first wrong row, if there is one; `text` may name the cells of that row."""
     if not wrong.any():
         return
     row = int(wrong.argmax())
     before = max(row - 1, 0)
-    names = ("open", "high", "low", "close", "volume", "spread")
-    cells = {name: f"{getattr(raw, name)[row]:.10g}" for name in names}
+    cells = {name: f"{getattr(raw, name)[row]:.10g}" for name in COLUMNS}
     cells["last_close"] = f"{raw.close[before]:.10g}"
     cells |= {"time": _show(raw.ms[row]), "last_time": _show(raw.ms[before])}
-    raise bad(code, raw.source, text.format(**cells), row=row + 1, count=int(wrong.sum()))
+    raise bad(code, raw.source, text.format(**cells), row=raw.row(row), count=int(wrong.sum()), line=line)
 
 
 def _show(ms: np.int64) -> str:
@@ -118,13 +191,9 @@ def _check_clock(raw: RawBars, minutes: Minutes, now: int) -> None:
 def _check_order(raw: RawBars, minutes: Minutes) -> None:
     step = np.diff(minutes, prepend=minutes[0] - 1)
     if len(step) > 2 and (step[1:] < 0).all():
-        raise bad("time-descending", raw.source, "the newest row comes first", row=2)
+        raise bad("time-descending", raw.source, "the newest row comes first", row=raw.row(1))
     _refuse(raw, "time-unsorted", step < 0, "{time} follows {last_time}")
-    same = step == 0
-    for column in (raw.open, raw.high, raw.low, raw.close):
-        same &= np.diff(column, prepend=np.nan) == 0
-    repeats = "with other prices" if (same != (step == 0)).any() else "with the same prices"
-    _refuse(raw, "time-duplicate", step == 0, f"{{time}} occurs twice, {repeats}")
+    _refuse(raw, "time-duplicate", step == 0, "{time} occurs twice")
 
 
 _PRICE_RULES = (
@@ -164,8 +233,11 @@ def _check_volume_and_spread(raw: RawBars) -> None:
     _refuse(raw, "spread-not-finite", np.isinf(spread), "spread is {spread}")
     share = np.abs(spread) / raw.close
     known_share = share[~np.isnan(share)]
-    if known_share.size and (middle := float(np.median(known_share))) > SPREAD_MEDIAN:
-        raise bad("spread-implausible", raw.source, f"the median spread is {middle:.1%} of the price")
+    known_share = known_share[known_share > 0.0]
+    if known_share.size and not SPREAD_LEAST <= (middle := float(np.median(known_share))) <= SPREAD_MEDIAN:
+        line = "unit: pips" if raw.told.get("spread") == PRICE_UNITS else ""
+        text = f"the median spread is {middle:.2g} of the price"
+        raise bad("spread-implausible", raw.source, text, line=line)
     _refuse(raw, "spread-implausible", share > SPREAD_ROW, "spread {spread} at a close of {close}")
 
 
@@ -206,7 +278,23 @@ def _check_spacing(raw: RawBars, minutes: Minutes) -> None:
         row = int(barren.argmax())
         usual = int(np.median(step[row : row + rows]))
         text = f"{rows} rows from here on have no step of one minute, usually {usual:,} minutes"
-        raise bad("not-one-minute", raw.source, text, row=row + 1)
+        raise bad("not-one-minute", raw.source, text, row=raw.row(row))
+
+
+def _check_fillers(raw: RawBars, minutes: Minutes) -> None:
+    """Refuse a long stretch of minutes that repeat one price: nobody quoted there."""
+    flat = (raw.high == raw.low) & ~(np.nan_to_num(raw.volume) > 0.0)
+    goes_on = flat & np.concatenate(
+        [[False], flat[:-1] & (np.diff(raw.close) == 0) & (np.diff(minutes) == 1)]
+    )
+    begins = np.flatnonzero(~goes_on)
+    lengths = np.diff(np.append(begins, goes_on.size))
+    longest = int(lengths.argmax())
+    if lengths[longest] >= (FILLER_RUN_KNOWN if raw.has_fillers else FILLER_RUN):
+        row = int(begins[longest])
+        count, price = int(lengths[longest]), raw.close[row]
+        text = f"{count:,} minutes from {_show(raw.ms[row])} on repeat the price {price:.10g}"
+        raise bad("filler-bars", raw.source, text, row=raw.row(row), count=count)
 
 
 def _check_weekends(raw: RawBars, minutes: Minutes) -> None:
@@ -216,7 +304,9 @@ def _check_weekends(raw: RawBars, minutes: Minutes) -> None:
     weeks = (minutes[closed] - _FIRST_SATURDAY) // WEEK
     if weeks.size and np.unique(weeks, return_counts=True)[1].max() >= WEEKEND_ROWS:
         text = "a bar at {time}, between Friday 17:00 and Sunday 17:00 in New York"
-        _refuse(raw, "weekend-bars", closed, text)
+        # A clock that was declared is wrong in the declaration; one that the file states, in bars.yaml only.
+        line = f"clock: {USUAL_SERVER}" if raw.told.get("clock") == STATED else ""
+        _refuse(raw, "weekend-bars", closed, text, line)
 
 
 def check_triangles(bars: Mapping[str, Bars], sources: Mapping[str, str]) -> None:

@@ -1,20 +1,16 @@
-"""Which file holds which pair, and opening it: everything before its content is understood."""
+"""Opening files of bars: everything before their content is understood."""
 
 from __future__ import annotations
 
-import re
 import stat
-from collections.abc import Collection, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from include.market import packed
+from include.market.naming import ending_of
 from include.market.problems import bad
 from include.objects import ObjectStore
-from include.pairs import PAIRS, base, quote
-
-SUFFIXES = (".parquet", ".csv", ".txt")
-PACKED = (".zip", ".gz", ".zst", ".bz2", ".xz", ".7z", ".rar", ".tar", ".xlsx", ".xls")
 
 _ARCHIVES = (
     (b"\x1f\x8b", "gzip"),
@@ -26,8 +22,8 @@ _ARCHIVES = (
     (b"Rar!", "rar"),
     (b"\xd0\xcf\x11\xe0", "old Excel"),
 )
+_WHOLE = b"PAR1"  # Parquet, which says at its end what it holds
 _LFS = b"version https://git-lfs.github.com/spec/"
-_PERIOD = re.compile(r"(?<!\d)((?:19|20)\d{2})(0[1-9]|1[0-2])?(?!\d)")
 
 
 class StoredFile(NamedTuple):
@@ -53,63 +49,52 @@ class StoredFile(NamedTuple):
 BarFile = Path | StoredFile
 
 
-def find_files(place: Path | str | ObjectStore, pairs: Collection[str] = PAIRS) -> dict[str, list[BarFile]]:
-    """Find the files of each pair by their names, in any case; subfolders are not searched.
+class Content(NamedTuple):
+    """A file that may hold bars, unpacked.
 
-    A pair has one file, or one file per year or month of the same name otherwise
-    (``DAT_ASCII_EURUSD_M1_2018.csv``, ``.._2019.csv``), which are read in order of time.
+    Attributes:
+        source: path, to name it in errors; a file in an archive is named below it.
+        names: its name, and that of the archive.
+        body: its bytes.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    body: bytes
+
+
+def contents(path: BarFile, most_bytes: int | None = None) -> Iterator[Content]:
+    """What a file holds: itself, or the files packed in it.
 
     Args:
-        place: a folder, or a place in a bucket.
-        pairs: pairs wanted.
-
-    Returns:
-        Files of each pair that was found, in the order of `pairs`, oldest first.
+        path: the file.
+        most_bytes: of text in a folder no more than this beginning is needed; None reads it whole.
 
     Raises:
-        BadInput: ``no-folder``, ``no-files``, ``ambiguous-name``, ``mixed-files``,
-            ``years-not-consecutive``, or ``archive`` if only packed files are there.
+        BadInput: it cannot be opened or unpacked.
     """
-    folder = place.uri(place.prefix) if isinstance(place, ObjectStore) else str(place)
-    entries = _objects(place) if isinstance(place, ObjectStore) else _files(Path(place))
-    found: dict[str, list[BarFile]] = {}
-    for path in entries:
-        if path.suffix.lower() in SUFFIXES:
-            for pair in _only_pair(path):
-                found.setdefault(pair, []).append(path)
-    if not any(pair in found for pair in pairs):
-        packed = [path for path in entries if path.suffix.lower() in PACKED and pairs_in(path.name)]
-        if packed:
-            raise bad("archive", str(packed[0]), "the folder holds packed files only")
-        raise bad("no-files", folder, "no file is named after a pair that is wanted")
-    return {pair: _in_order(pair, found[pair]) for pair in pairs if pair in found}
+    is_packed = ending_of(path.name) in packed.READ
+    body = _object(path) if isinstance(path, StoredFile) else _file(path, None if is_packed else most_bytes)
+    if not is_packed:
+        yield Content(str(path), (path.name,), body)
+        return
+    refuse_empty(body, str(path))
+    for name, unpacked in packed.unpack(path.name, body, str(path)):
+        yield Content(f"{path}/{name}", (name, path.name), unpacked)
 
 
-def _files(folder: Path) -> Sequence[BarFile]:
-    if not folder.is_dir():
-        raise bad("no-folder", str(folder), "there is no such folder")
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except PermissionError:
-        raise bad("not-readable", str(folder), "the folder cannot be listed") from None
+def read_bytes(path: BarFile) -> bytes:
+    """The content of one file that may hold bars, not unpacked.
+
+    Raises:
+        BadInput: it cannot be opened, is empty, or is plainly something else.
+    """
+    body = _object(path) if isinstance(path, StoredFile) else _file(path)
+    refuse_foreign(body, str(path))
+    return body
 
 
-def _objects(place: ObjectStore) -> Sequence[BarFile]:
-    prefix = f"{place.prefix}/" if place.prefix else ""
-    try:
-        keys = [found.key for found in place.list(prefix)]
-    except place.client.exceptions.ClientError as error:
-        _refuse(place.uri(place.prefix), error)
-        raise
-    if not keys:
-        raise bad("no-folder", place.uri(place.prefix), "no object lies below this address")
-    beside = (key.removeprefix(prefix) for key in keys)
-    return [
-        StoredFile(place, prefix + name) for name in beside if name and name[0] != "." and "/" not in name
-    ]
-
-
-def _refuse(source: str, error: Any) -> None:
+def refuse_error(source: str, error: Any) -> None:
     """What S3 refuses for good is bad input; a passing trouble is not, and the task is tried again."""
     code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
     if status == 404:
@@ -118,35 +103,18 @@ def _refuse(source: str, error: Any) -> None:
         raise bad("not-readable", source, f"S3 does not show it ({code})") from error
 
 
-def pairs_in(name: str) -> list[str]:
-    """Pairs that a file name mentions: ``EURUSD``, ``eur_usd`` or ``EUR-USD``, not inside a longer word."""
-    text = name.lower()
-    return [pair for pair in PAIRS if re.search(rf"(?<![a-z]){base(pair)}[-_ ]?{quote(pair)}(?![a-z])", text)]
-
-
-def read_bytes(path: BarFile) -> bytes:
-    """The content of a file that may hold bars.
-
-    Raises:
-        BadInput: it cannot be opened, is empty, or is plainly something else.
-    """
-    content = _object(path) if isinstance(path, StoredFile) else _file(path)
-    _refuse_foreign(content, str(path))
-    return content
-
-
 def _object(path: StoredFile) -> bytes:
     try:
         content = path.store.get(path.key)
     except path.store.client.exceptions.ClientError as error:
-        _refuse(str(path), error)
+        refuse_error(str(path), error)
         raise
     if content is None:
         raise bad("no-such-file", str(path), "there is no such object")
     return content
 
 
-def _file(path: Path) -> bytes:
+def _file(path: Path, most_bytes: int | None = None) -> bytes:
     source = str(path)
     try:
         mode = path.stat().st_mode
@@ -154,17 +122,25 @@ def _file(path: Path) -> bytes:
             raise bad("is-a-folder", source, "this is a folder")
         if not stat.S_ISREG(mode):
             raise bad("not-a-regular-file", source, "this is no regular file")
-        return path.read_bytes()
+        if most_bytes is None:
+            return path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(most_bytes)
+            return start + file.read() if start.startswith(_WHOLE) else start
     except FileNotFoundError:
         raise bad("no-such-file", source, "there is no such file") from None
     except OSError as error:
         raise bad("not-readable", source, f"the file cannot be read: {error.strerror}") from None
 
 
-def _refuse_foreign(content: bytes, source: str) -> None:
-    head = content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not head:
-        raise bad("empty-file", source, f"the file has {len(content)} bytes and no text")
+def refuse_foreign(content: bytes, source: str) -> None:
+    """Refuse what is empty or plainly something else than bars.
+
+    Raises:
+        BadInput: ``empty-file``, ``lfs-pointer``, ``archive``, ``html-page`` or ``json-text``.
+    """
+    refuse_empty(content, source)
+    head = _head(content)
     if head.startswith(_LFS):
         raise bad("lfs-pointer", source, "the file is a pointer of Git LFS")
     for magic, kind in _ARCHIVES:
@@ -176,44 +152,11 @@ def _refuse_foreign(content: bytes, source: str) -> None:
         raise bad("json-text", source, "the file is JSON")
 
 
-class _Period(NamedTuple):
-    """Months a file name speaks of, counted from year 0, half open; and the rest of the name."""
-
-    first: int
-    end: int
-    rest: str
+def refuse_empty(content: bytes, source: str) -> None:
+    """Refuse a file of white space."""
+    if not _head(content):
+        raise bad("empty-file", source, f"the file has {len(content)} bytes and no text")
 
 
-def _only_pair(path: BarFile) -> list[str]:
-    names = pairs_in(path.name)
-    if len(names) > 1:
-        raise bad("ambiguous-name", str(path), f"the name holds {' and '.join(names)}")
-    return names
-
-
-def _in_order(pair: str, paths: Sequence[BarFile]) -> list[BarFile]:
-    if len(paths) == 1:
-        return list(paths)
-    periods = {path: _period(path) for path in paths}
-    known = {path: period for path, period in periods.items() if period is not None}
-    if len(known) < len(paths) or len({period.rest for period in known.values()}) > 1:
-        names = ", ".join(path.name for path in paths)
-        raise bad(
-            "mixed-files", str(paths[1]), f"{pair} has {len(paths)} files that are not years of one: {names}"
-        )
-    ordered = sorted(known, key=lambda path: known[path])
-    for one, other in pairwise(ordered):
-        if known[one].end != known[other].first:
-            raise bad("years-not-consecutive", str(other), f"it does not continue {one.name}")
-    return ordered
-
-
-def _period(path: BarFile) -> _Period | None:
-    """The one year or month in a file name, or None if there is none or more than one."""
-    marks = list(_PERIOD.finditer(path.name))
-    if len(marks) != 1:
-        return None
-    mark = marks[0]
-    year, month = int(mark[1]) * 12, mark[2]
-    first, length = (year, 12) if month is None else (year + int(month) - 1, 1)
-    return _Period(first, first + length, (path.name[: mark.start()] + path.name[mark.end() :]).lower())
+def _head(content: bytes) -> bytes:
+    return content[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

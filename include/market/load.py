@@ -61,8 +61,9 @@ def prepare(
 
     Returns:
         Plain values: ``pairs`` of the source, ``pairs_to_write`` (none in a dry run), the ``derived`` among
-        them, ``bars`` per pair (first, last),
-        ``baseline`` per pair and ``watermark`` as ISO times.
+        them, ``bars`` per pair (first, last), ``baseline`` per pair and ``watermark`` as ISO times; of files
+        also ``read``, what was decided on each by pair (format, clock, unit of the spread, rows that stand
+        twice), and ``left_out``, files that name a pair and are not read, with why.
 
     Raises:
         BadInput: a file is bad; the message names file, row and remedy.
@@ -78,7 +79,8 @@ def prepare(
         newest = max(last for _, last in limits.values())
         if not dry_run:
             newest = _store(connection, request, source, bases, newest)
-    derived = [pair for pair in source.pairs if isinstance(source, FileSource) and source.is_derived(pair)]
+    files = source if isinstance(source, FileSource) else None
+    derived = [pair for pair in source.pairs if files and files.is_derived(pair)]
     return {
         "pairs": source.pairs,
         "pairs_to_write": [] if dry_run else source.pairs,
@@ -86,6 +88,8 @@ def prepare(
         "bars": {pair: [to_datetime(minute).isoformat() for minute in both] for pair, both in limits.items()},
         "baseline": {pair: to_datetime(base.minute).isoformat() for pair, base in bases.items()},
         "watermark": to_datetime(newest).isoformat(),
+        "read": files.read if files else {},
+        "left_out": files.left_out if files else {},
     }
 
 
@@ -153,11 +157,14 @@ def load_pair(
     with connect(url) as connection, beside_others(connection, pair):
         if request.source is not None:
             source = FileSource(request, place)
-            bars, derived = source.everything(pair), source.is_derived(pair)
+            bars, derived, side = source.everything(pair), source.is_derived(pair), source.price_side(pair)
             for month in months_between(int(bars.ts[0]), int(bars.ts[-1])):
                 part = bars.slice(month.first_minute, month.end_minute)
                 if len(part):
-                    written.append(_write_month(connection, request, pair, month, part, derived=derived))
+                    one = _write_month(
+                        connection, pair, month, part, side=side, derived=derived, rebuild=request.rebuild
+                    )
+                    written.append(one)
         skip_bqx = _is_foreign_bqx(connection, table_of("bqx", pair))
         bqx = {"built": 0, "rows": 0} if skip_bqx else build(url, pair, ["bqx"], rebuild=request.rebuild)
     return {
@@ -192,21 +199,19 @@ def _is_foreign_bqx(connection: Connection, target: Table) -> bool:
 
 
 def _write_month(
-    connection: Connection, request: LoadRequest, pair: str, month: Month, bars: Bars, *, derived: bool
+    connection: Connection, pair: str, month: Month, bars: Bars, *, side: str, derived: bool, rebuild: bool
 ) -> _Written:
     target = table_of("m1", pair)
     rate = baseline_of(connection, pair).rate
-    # a product or quotient of two bids is no bid
-    price_side = request.price_side if request.price_side == "mid" or not derived else "unknown"
-    fingerprint = _fingerprint(bars, f"{rate!r} {price_side} {derived}")
+    fingerprint = _fingerprint(bars, f"{rate!r} {side} {derived}")
     started = time.monotonic()
     with connection.transaction():
         lock_month(connection, target.name, month)
         last = built_from(connection, target.name, month)
         intact = last is not None and _is_intact(connection, target, month, last)
-        if intact and last is not None and last.input_hash == fingerprint and not request.rebuild:
+        if intact and last is not None and last.input_hash == fingerprint and not rebuild:
             return _Written(0)
-        rows = encode(bars.ts, m1_columns(bars, rate, price_side, derived=derived), target.columns)
+        rows = encode(bars.ts, m1_columns(bars, rate, side, derived=derived), target.columns)
         keep = Kept(int(bars.ts[0]), int(bars.ts[-1]))
         count = replace_month(connection, target, month, rows, keep=keep).rows
         record_build(

@@ -6,7 +6,11 @@ both, and another builds a bad file for every code.
 
 from __future__ import annotations
 
+from glob import escape
+from pathlib import PurePosixPath
 from typing import NamedTuple
+
+import yaml
 
 from include.errors import BadInput
 
@@ -19,6 +23,11 @@ class Problem(NamedTuple):
     remedy: str
 
 
+FORMS = (
+    "2024-07-03 09:00:00 (with - . or / in the date), 20240703 090000, 03.07.2024 09:00, each with "
+    "a fraction, Z or an offset such as +02:00 if need be; or seconds, milli-, micro- or nanoseconds "
+    "since 1970"
+)
 _LONGEST = 300  # characters of a message that come from the file
 ZONE_CHOICES = "utc, est-fixed, histdata, new-york, new-york+7, or an IANA name such as Europe/Athens"
 
@@ -42,21 +51,40 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
             "Give this user read permission (chmod a+r; on S3 s3:ListBucket, s3:GetObject).",
         ),
         Problem("ambiguous-name", "the name holds two pairs", "Name the file after exactly one pair."),
-        Problem("mixed-files", "two files claim one pair", "Keep one of them, or move one elsewhere."),
+        Problem(
+            "mixed-files",
+            "files of one pair record different prices",
+            "Keep those of one price (bid, ask or mid), and move the others elsewhere.",
+        ),
+        Problem(
+            "pair-missing",
+            "a pair that was asked for has no file",
+            "Add its file, ask for other pairs, or derive crosses from dollar legs.",
+        ),
+        Problem(
+            "declaration-wrong",
+            "bars.yaml says something that cannot be",
+            'Write lines such as "EURUSD*.csv": {clock: new-york+7, price_side: bid, unit: points}.',
+        ),
         Problem(
             "years-not-consecutive", "yearly files with a hole", "Add the missing period, or load apart."
         ),
         Problem(
-            "files-overlap", "yearly files share minutes", "Cut the files so that each minute is in one."
+            "files-overlap",
+            "files of one pair contradict each other",
+            "Find out which is right, and cut the other so that it lacks these minutes.",
         ),
         Problem(
             "wrong-pair-name", "the file is named after another pair", "Rename it or pass the right pair."
         ),
         Problem("wrong-extension", "the name ends unlike the content", "Rename it to .parquet or .csv."),
+        Problem("no-bars", "an archive or a report without bars", "Put the file of the bars beside it."),
         Problem("empty-file", "the file holds nothing", "Download or export it again."),
         Problem("lfs-pointer", "a Git LFS pointer, not the data", "Run `git lfs pull` where it came from."),
         Problem(
-            "archive", "a compressed archive or spreadsheet", "Unpack it, or save as CSV, then load that."
+            "archive",
+            "a packed file or spreadsheet that cannot be read",
+            "Unpack it, or save as CSV; .csv.gz and .zip are read under these endings.",
         ),
         Problem("html-page", "a web page saved as data", "Download again; the site answered with a page."),
         Problem("json-text", "JSON, not CSV", "Export as CSV or Parquet."),
@@ -73,9 +101,15 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
         Problem(
             "format-unknown",
             "no known format",
-            "Use Parquet, our CSV, HistData ASCII, MetaTrader or Dukascopy CSV; see docs/market_data.md.",
+            "Use Parquet, HistData ASCII, MetaTrader or Dukascopy CSV, or a table with a header that names "
+            "time, open, high, low and close; see docs/market_data.md.",
         ),
-        Problem("header-missing", "rows without their header", "Put the provider's header line back."),
+        Problem(
+            "header-missing",
+            "rows without their header",
+            "Put the provider's header line back; where there is none, write one that names the columns, "
+            "such as time,open,high,low,close,volume,spread.",
+        ),
         Problem(
             "header-repeated", "the header stands among the rows", "Remove it; files were joined by hand."
         ),
@@ -90,7 +124,7 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
         Problem("decimal-comma", "a comma as decimal mark", "Export with a decimal point."),
         Problem("thousands-separator", "a separator between thousands", "Export plain numbers: 1234.5."),
         Problem("not-a-number", "a cell that is no number", "Repair the cell, or leave the row out."),
-        Problem("bad-time", "a time that cannot be read", "Write times as the format does, on real dates."),
+        Problem("bad-time", "a time that cannot be read", f"Write all times in one form: {FORMS}."),
     ),
     "Parquet": (
         Problem("parquet-truncated", "the end of the Parquet file is missing", "Copy or download it again."),
@@ -103,7 +137,8 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
         Problem(
             "time-naive",
             "timestamps without a time zone",
-            "Write ts_utc as timestamp[us, UTC] after converting the clock to UTC yourself.",
+            "Write ts_utc as timestamp[us, UTC] after converting the clock to UTC yourself, or say the clock "
+            "in bars.yaml.",
         ),
         Problem("time-missing", "a row without time", "Remove the row or restore its time."),
     ),
@@ -123,8 +158,13 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
         Problem("timezone-unknown", "no such time zone", f"Choose {ZONE_CHOICES}."),
         Problem(
             "timezone-contradicted",
-            "the file states UTC, another zone was declared",
-            "Load without a declared zone, or move files that need one to a folder of their own.",
+            "rows state their offset from UTC, bars.yaml says another clock",
+            "Take the clock out of bars.yaml.",
+        ),
+        Problem(
+            "timezone-doubtful",
+            "times that say UTC and may be on the clock of MetaTrader's server",
+            "Say in bars.yaml beside the file which clock it shows, utc if it is right.",
         ),
         Problem(
             "local-time-missing",
@@ -147,16 +187,19 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
         Problem("time-descending", "newest row first", "Sort the rows by time, oldest first."),
         Problem("time-unsorted", "a row older than the one before", "Sort by time; look for joined files."),
         Problem(
-            "time-duplicate", "two rows of one minute", "Keep one row per minute; find out which is right."
+            "time-duplicate",
+            "two rows of one minute that differ",
+            "Keep one row per minute; find out which is right.",
         ),
         Problem("not-one-minute", "bars longer than a minute", "Export 1-minute bars (M1) throughout."),
         Problem(
             "weekend-bars",
             "bars while the market is closed",
-            "Declare the right time zone, or export without weekend fillers.",
+            "Declare the right clock, for a file that states a wrong one in bars.yaml, or export without "
+            "weekend fillers.",
         ),
         Problem(
-            "filler-bars", "bars without a trade", "Export with flat bars filtered out; gaps have no row."
+            "filler-bars", "bars without a quote", "Export with flat bars filtered out; gaps have no row."
         ),
     ),
     "Prices": (
@@ -191,8 +234,13 @@ GROUPS: dict[str, tuple[Problem, ...]] = {
         Problem("spread-not-finite", "an infinite spread", "Leave the cell empty where spread is unknown."),
         Problem(
             "spread-implausible",
-            "a spread too wide for the price",
-            "Give ask - bid in price units, not points.",
+            "a spread too wide or too narrow for the price",
+            "Give ask - bid in price units, or say its unit in bars.yaml.",
+        ),
+        Problem(
+            "spread-unit-unknown",
+            "a spread whose unit cannot be told",
+            "Say its unit in bars.yaml beside the file: price, pips or points.",
         ),
     ),
 }
@@ -209,7 +257,9 @@ def as_markdown() -> str:
     return "\n".join(parts)
 
 
-def bad(code: str, source: str, detail: str, *, row: int | None = None, count: int = 1) -> BadInput:
+def bad(
+    code: str, source: str, detail: str, *, row: int | None = None, count: int = 1, line: str = ""
+) -> BadInput:
     """Make the error of a known kind; the caller raises it.
 
     Args:
@@ -218,11 +268,18 @@ def bad(code: str, source: str, detail: str, *, row: int | None = None, count: i
         detail: what is wrong here, a sentence without its full stop.
         row: 1-based data row of the first offence.
         count: how many rows offend in all.
+        line: what ``bars.yaml`` should say of the file, for example ``clock: new-york+7``; the message shows
+            the whole line, ready to be pasted.
     """
     if len(detail) > _LONGEST:
         detail = f"{detail[:_LONGEST]}..."
     more = f" ({count:,} rows in all)" if count > 1 else ""
-    return BadInput(source, f"{detail}{more}.", PROBLEMS[code].remedy, row=row, code=code)
+    remedy = PROBLEMS[code].remedy
+    if line:
+        name = escape(PurePosixPath(source).name)
+        pattern = yaml.safe_dump(name, default_style='"', allow_unicode=True, width=10_000).strip()
+        remedy = f"{remedy} A line of bars.yaml for it: {pattern}: {{{line}}}"
+    return BadInput(source, f"{detail}{more}.", remedy, row=row, code=code)
 
 
 if __name__ == "__main__":

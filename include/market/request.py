@@ -10,8 +10,8 @@ from typing import Any
 from include.errors import BadParameter
 from include.names import to_minute
 from include.pairs import PAIRS
-from include.storage.tables import PRICE_SIDES
 
+PRICE_SIDES = ("bid", "mid", "ask", "unknown")
 BEGINNING, END = to_minute(datetime(1970, 1, 1, tzinfo=UTC)), to_minute(datetime(9999, 1, 1, tzinfo=UTC))
 
 
@@ -22,12 +22,14 @@ class LoadRequest:
     Attributes:
         source: folder or ``s3://bucket/prefix`` with the files of each pair, or None: register the bars
             already in the database.
-        pairs: pairs wanted; those the source does not hold (and cannot derive) are left out.
+        pairs: pairs wanted. If these are all 28, those the source has are taken; otherwise each of them must
+            be there, or be derivable.
         first_day: bars before this UTC day are not loaded (``yyyy-mm-dd``), or None.
         end_day: bars from this UTC day on are not loaded, or None.
         crosses: "none", or "derive": crosses without a file come from their two dollar legs.
-        price_side: which price the bars record: bid, mid, ask or unknown.
-        timezone: clock of the files, for formats that do not say it themselves.
+        price_side: which price the bars record: bid, mid, ask or unknown; ``bars.yaml`` may say another for
+            single files.
+        timezone: clock of the files that do not say it themselves.
         rebuild: write months again that are already right.
     """
 
@@ -56,6 +58,11 @@ class LoadRequest:
                 f"No minute lies from {self.first_day} up to {self.end_day}: the end day itself is not "
                 "loaded, choose a later one."
             )
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether no pair was chosen: whatever the source has is wanted."""
+        return set(self.pairs) == set(PAIRS)
 
     @property
     def limits(self) -> tuple[int, int]:

@@ -56,11 +56,20 @@ def rule_of(name: str, source: str) -> tuple[Segment, ...]:
     """
     if name in RULES:
         return RULES[name]
+    if not is_zone(name):
+        raise bad("timezone-unknown", source, f"there is no time zone {name!r}")
+    return (Segment(_FOREVER, name),)
+
+
+def is_zone(name: str) -> bool:
+    """Whether it is a named rule or an IANA zone."""
+    if name in RULES:
+        return True
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise bad("timezone-unknown", source, f"there is no time zone {name!r}") from None
-    return (Segment(_FOREVER, name),)
+        return False
+    return True
 
 
 def to_utc(local: Minutes, name: str, source: str) -> Minutes:

@@ -23,6 +23,8 @@ RATE_NAMES: dict[str, str] = {
 
 FAMILIES = (*LEGACY, *COLUMNS_ONLY)
 
+_PARTITION = "_p?[0-9][0-9_]*|_default"  # what follows the table's name: a month, pg_partman's day, ...
+
 LEGACY_PREFIX = "legacy_"  # a legacy column whose name the catalogue uses gets this in front
 COMPATIBILITY_COMMENT = "bqx compatibility view"
 
@@ -128,6 +130,11 @@ def rate_parent(family: str, pair: str) -> str:
     return f"{RATE_NAMES[family]}_{pair}" if family in RATE_NAMES else ""
 
 
+def spellings(family: str, pair: str, *, rate_names: bool = False) -> list[str]:
+    """Legacy names of a parent; those of `RATE_NAMES` only if they count as such."""
+    return [old_parent(family, pair)] + [rate_parent(family, pair)] * (rate_names and family in RATE_NAMES)
+
+
 def new_parent(family: str, pair: str) -> str:
     """Name of the parent after the migration, the one the builds write."""
     return names.table(family, pair)
@@ -152,10 +159,15 @@ def mention_pattern(pairs: Iterable[str] = PAIRS) -> str:
     r"""PostgreSQL pattern of a text that names a legacy table, or makes such a name out of its prefix.
 
     The second half finds ``'reg_' || pair`` and ``format('reg_%s', pair)``. ``\m`` and ``\M`` are
-    PostgreSQL's word edges.
+    PostgreSQL's word edges. Names are folded by PostgreSQL: match it without regard to case.
     """
     prefixes, alternatives = "|".join(LEGACY.values()), "|".join(pairs)
-    return rf"\m({prefixes})_(({alternatives})(_[0-9]{{4}}_[0-9]{{2}})?\M|%|'\s*\|\|)"
+    return rf"\m({prefixes})_(({alternatives})({_PARTITION})?\M|%|'\s*\|\|)"
+
+
+def partition_mention_pattern(pairs: Iterable[str] = PAIRS) -> str:
+    """The same of a text that names a single partition, for which no view answers."""
+    return rf"\m({'|'.join(LEGACY.values())})_({'|'.join(pairs)})({_PARTITION})\M"
 
 
 def new_name(old: str) -> str:
@@ -182,9 +194,7 @@ def new_object_name(old: str, family: str, pair: str, *, rate_names: bool = Fals
         pair: the currency pair.
         rate_names: `RATE_NAMES` count as legacy names too.
     """
-    sources = [old_parent(family, pair)]
-    if rate_names and family in RATE_NAMES:
-        sources.append(rate_parent(family, pair))
+    sources = spellings(family, pair, rate_names=rate_names)
     pattern = rf"(?<![A-Za-z0-9])({'|'.join(sources)})(?![A-Za-z0-9])"
     return fit(re.sub(pattern, new_parent(family, pair), old))
 

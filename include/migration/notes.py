@@ -24,6 +24,12 @@ _FOLLOWS = {
 }
 
 
+_MEETS = {
+    "publication": "publishes {detail}: a subscriber looks for the new names, and builds replace partitions",
+    "event trigger": "calls {detail}: it meets every rename, see that it lets them pass",
+}
+
+
 def about(
     catalog: Snapshot, batches: Sequence[Batch], pairs: Sequence[str], *, accept_rate_names: bool = False
 ) -> tuple[Note, ...]:
@@ -31,9 +37,12 @@ def about(
     trees = _trees(catalog, batches)
     found = [
         *_functions(catalog),
+        *_registers(catalog),
+        *_surroundings(catalog, batches),
         *_relations(catalog, trees, pairs, accept_rate_names),
         *_partitions(trees, accept_rate_names),
         *_missing_months(trees),
+        *_unfit(catalog, batches),
         *_dependents(catalog, batches, trees),
         *_old_names(catalog, batches),
         *_other_schemas(catalog),
@@ -55,13 +64,37 @@ def _trees(catalog: Snapshot, batches: Sequence[Batch]) -> Trees:
 
 
 def _functions(catalog: Snapshot) -> Iterator[Note]:
-    for name in catalog.functions:
-        yield Note(
-            "function",
-            name,
-            "its text names a legacy table: it fails when called after the migration. Change it first, or "
-            "keep the old names as compatibility views",
+    for name, names_partition in catalog.functions:
+        text = (
+            "its text names a single partition by its legacy name: it fails when called after the migration, "
+            "with compatibility views too. Change it first"
+            if names_partition
+            else "its text names a legacy table: it fails when called after the migration. Change it first, "
+            "or keep the old names as compatibility views"
         )
+        yield Note("function", name, text)
+
+
+def _registers(catalog: Snapshot) -> Iterator[Note]:
+    """What extensions know by a name as text does not follow a rename."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for register, entry in catalog.registers:
+        found[register].append(entry)
+    for register, entries in found.items():
+        if entries == [""]:
+            text = f"names tables by text and cannot be read by {catalog.role}: look for legacy names in it"
+        else:
+            text = (
+                f"names legacy tables by text, which does not follow: {names.few(entries)}. Change these "
+                "entries to the new names right after the run, and back after a revert"
+            )
+        yield Note("register", register, text)
+
+
+def _surroundings(catalog: Snapshot, batches: Sequence[Batch]) -> Iterator[Note]:
+    if any(batch.state in AT_WORK for batch in batches):
+        for kind, name, detail in catalog.surroundings:
+            yield Note(kind, name, _MEETS[kind].format(detail=detail))
 
 
 def _relations(
@@ -112,24 +145,21 @@ def _partitions(trees: Trees, accept_rate_names: bool) -> Iterator[Note]:
     for (family, pair), tree in trees.items():
         for child in tree:
             if child.bound == "DEFAULT":
-                text = (
-                    "keeps its name. Builds cannot attach a month whose rows are in it: move them out first"
-                )
+                text = "has to stay empty: builds cannot attach a month whose rows are in it"
                 yield Note("default partition", f"{SCHEMA}.{child.name}", text)
-            elif child.parent and family in LEGACY:
+            if child.parent and family in LEGACY:
                 note = _partition(child, family, pair, accept_rate_names)
                 if note is not None:
                     yield Note(note[0], f"{SCHEMA}.{child.name}", note[1])
 
 
 def _partition(child: Relation, family: str, pair: str, accept_rate_names: bool) -> tuple[str, str] | None:
-    match = names.match_old(child.name) or names.match_new(child.name)
-    if match is None and accept_rate_names:
-        match = names.match_rate(child.name)
-    if match is None or match[:2] != (family, pair):
+    known = [names.new_parent(family, pair), *names.spellings(family, pair, rate_names=accept_rate_names)]
+    if not child.name.startswith(tuple(f"{name}_" for name in known)):
         return "odd name", f"a partition of {family} of {pair} under another name: keeps it"
+    match = names.match_old(child.name) or names.match_new(child.name) or names.match_rate(child.name)
     month = _first_month(child)
-    if month not in ("", match.month):
+    if match is not None and month not in ("", match.month):
         return "odd month", f"its rows begin with {month}: its name says otherwise, only the prefix changes"
     return None
 
@@ -154,6 +184,13 @@ def _missing_months(trees: Trees) -> Iterator[Note]:
                 months_text = ", ".join(lost[:6]) + " ..." * (len(lost) > 6)
                 text = f"has no partition for {months_text}: nothing to rename there"
                 yield Note("missing months", f"{SCHEMA}.{trees[family, pair][0].name}", text)
+
+
+def _unfit(catalog: Snapshot, batches: Sequence[Batch]) -> Iterator[Note]:
+    """Tables that were renamed before, or are ours, with which builds cannot work."""
+    for batch in batches:
+        if batch.state in ("done", "ours") and (reasons := catalog.unfit.get(batch.new)):
+            yield Note("unfit", f"{SCHEMA}.{batch.new}", f"builds cannot work with it: {'; '.join(reasons)}")
 
 
 def _span(months: set[str]) -> set[str]:
@@ -209,7 +246,10 @@ def _about_view(access: Access, catalog: Snapshot) -> str:
         "system columns such as ctid or tableoid": owner + access.roles("SELECT"),
     }
     listed = ", ".join(f"{what} ({', '.join(dict.fromkeys(roles))})" for what, roles in lacks.items())
-    text = f"a view under the old name answers, except for {listed}: these need the new name"
+    text = (
+        f"a view under the old name answers, except for {listed}: these need the new name. Partitions get no "
+        "views: nothing answers under the old name of a single month"
+    )
     if found.refused:
         text += (
             f". It refuses {', '.join(found.refused)}, with rights on single columns of a table with row "

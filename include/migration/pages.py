@@ -12,6 +12,7 @@ from typing import Any, get_args
 from include.migration import names
 from include.migration.model import AT_WORK, Batch, Kind, Note, Plan, Rename, State
 from include.names import SCHEMA
+from include.pages import code, markdown
 from include.storage.tables import table_of
 
 WHOLE, MANIFEST, COUNTS, TABLES = "plan.txt", "manifest.csv", "counts.csv", "tables.md"  # names of files
@@ -167,10 +168,13 @@ def of_result(
 def preflight(facts: Mapping[str, str | int], warnings: Sequence[str]) -> str:
     """What the preflight found, the end of the approval's page, Markdown."""
     lines = [
-        f"- {name}: {value:,}" if isinstance(value, int) else f"- {name}: {value}"
+        f"- {name}: {value:,}" if isinstance(value, int) else f"- {name}: {markdown(value)}"
         for name, value in facts.items()
     ]
-    return "\n".join(["## Preflight", "", *lines, *(f"- **{warning}**" for warning in warnings)]) + "\n"
+    return (
+        "\n".join(["## Preflight", "", *lines, *(f"- **{markdown(warning)}**" for warning in warnings)])
+        + "\n"
+    )
 
 
 def reversal(batches: Sequence[Mapping[str, Any]]) -> str:
@@ -202,7 +206,10 @@ def dropping(views: Sequence[str], functions: Sequence[str]) -> str:
         return "\n".join([*lines, "**Nothing to do**: there are none."]) + "\n"
     lines += [f"To drop: {len(views)} views, for example `{names.few(list(views))}`. No table is touched."]
     if functions:
-        lines += ["", f"**Functions that use old names will fail**: {names.few(list(functions))}."]
+        lines += [
+            "",
+            f"**Functions that use old names will fail**: {names.few([code(name) for name in functions])}.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -230,7 +237,7 @@ def _conflicts(plan: Plan) -> Iterator[str]:
     if plan.conflicts:
         yield from ("", "## Conflicts: these stay as they are until you act", "")
         for batch in plan.conflicts[:MOST_CONFLICTS]:
-            yield f"- **{batch.family} of {batch.pair}**: {batch.reason}"
+            yield f"- **{batch.family} of {batch.pair}**: {markdown(batch.reason)}"
         if len(plan.conflicts) > MOST_CONFLICTS:
             yield f"- ... and {len(plan.conflicts) - MOST_CONFLICTS} more in the whole plan"
 
@@ -273,7 +280,7 @@ def _remarks(plan: Plan) -> Iterator[str]:
     if remarks:
         yield from ("", "## Remarks", "")
         for (family, reason), pairs in list(remarks.items())[:6]:
-            yield f"- {family} of {names.few(pairs)}: {reason}"
+            yield f"- {family} of {names.few(pairs)}: {markdown(reason)}"
         if len(remarks) > 6:
             yield f"- ... and {len(remarks) - 6} more in the whole plan"
 
@@ -286,9 +293,9 @@ def _notes(notes: Sequence[Note]) -> Iterator[str]:
     if kinds:
         yield from ("", "## Notes", "")
     for kind, found in kinds.items():
-        listed = names.few([f"`{note.name}`" for note in found])
+        listed = names.few([code(note.name) for note in found])
         first = "" if len({note.text for note in found}) == 1 else "the first "
-        yield f"- **{kind}** ({len(found)}): {listed}: {first}{found[0].text}"
+        yield f"- **{kind}** ({len(found)}): {listed}: {first}{markdown(found[0].text)}"
 
 
 def _column_lines(family: str, batches: Sequence[Batch]) -> Iterator[str]:

@@ -6,6 +6,9 @@ Of every family and pair it asks two questions: is the legacy table there (O), i
     N, not O   done if the legacy columns are in it, ours if the builds made it, otherwise a conflict
     both       a conflict: nothing is merged, and only an empty table of ours is dropped, if asked for
     neither    missing
+
+A table of which the builds could not replace a month (see `include.storage.fitness`) is a conflict too: once
+renamed and compared it would be of no use to them.
 """
 
 from __future__ import annotations
@@ -75,7 +78,7 @@ class _Site:
         self.catalog, self.family, self.pair, self.options = catalog, family, pair, options
         accepts = options.accept_rate_names and family in names.RATE_NAMES
         self.naming = renames.Naming(family, pair, rate_names=accepts)
-        spellings = [names.old_parent(family, pair)] + [names.rate_parent(family, pair)] * accepts
+        spellings = names.spellings(family, pair, rate_names=accepts)
         self.sources = [parent for name in spellings if (parent := catalog.parent(name)) is not None]
         self.old = self.sources[0].name if self.sources else spellings[0]
         self.new = names.new_parent(family, pair)
@@ -102,7 +105,7 @@ class _Site:
         if target is None:
             return self._state("missing", reason=self._why_missing())
         if self.catalog.parent(self.new) is None:
-            return self.conflict(f"{self.new} is no partitioned table: rename or drop it, {_AGAIN}")
+            return self.conflict(f"{self.new} is no partitioned table: rename it, {_AGAIN}")
         if not self._was_renamed(target):
             lacking = self._lacking_legacy_columns(target)
             if lacking and self._is_ours(target):
@@ -141,9 +144,12 @@ class _Site:
             )
         if not found:
             return self._state("done", parent)
+        if reasons := self.catalog.unfit.get(parent.name):
+            reason = f"builds could not work with {parent.name}: {'; '.join(reasons)}; {_AGAIN}"
+            return self._state("conflict", parent, reason)
         in_the_way = renames.taken(self.catalog, found, drop)
         if in_the_way:
-            reason = f"{names.few(in_the_way)} exist already: rename or drop what has the name, {_AGAIN}"
+            reason = f"{names.few(in_the_way)} exist already: rename what has the name, {_AGAIN}"
             return self._state("conflict", parent, reason)
         return self._state(state, parent, reason)._replace(renames=found, drop_first=drop)
 
@@ -156,7 +162,7 @@ class _Site:
         both = f"{self.old} and {self.new} both exist"
         filled = target.name in self.catalog.filled
         if self.catalog.parent(target.name) is None:
-            return f"{both}, the second is no partitioned table: rename or drop it, {_AGAIN}"
+            return f"{both}, the second is no partitioned table: rename it, {_AGAIN}"
         if not self._is_only_ours(target):
             if filled:
                 what = "holds rows: find out which one counts, move the other"
@@ -178,7 +184,7 @@ class _Site:
         if lacking:
             return (
                 f"{self.new} has neither the legacy columns (not {names.few(lacking)}) nor exactly ours: "
-                f"find out who made it, rename or drop it, {_AGAIN}"
+                f"find out who made it, rename it, {_AGAIN}"
             )
         stray = self._stray_partitions(target)
         if stray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
+from psycopg import sql
+
 from include.errors import MigrationRefused
 from include.migration import names
 from include.migration.model import Batch, Plan
@@ -135,10 +137,17 @@ def _server_problems(server: _Server, batches: Sequence[Batch]) -> Iterator[str]
 
 
 def _owner_problems(tables: Sequence[tuple[Any, ...]], role: str) -> Iterator[str]:
-    foreign = {str(name): str(owner) for _, name, is_owned, owner in tables if not is_owned}
+    foreign = {str(name): str(owner) for _, name, is_owned, owner, _ in tables if not is_owned}
     if foreign:
         owners = ", ".join(sorted(set(foreign.values())))
         yield f"{role} does not own {names.few(sorted(foreign))} (owner {owners}): run as its owner."
+    # Compatibility views and the months of builds belong to the owner of the table.
+    for owner in sorted({str(owner) for _, _, _, owner, may_create in tables if not may_create}):
+        quoted = sql.Identifier(owner).as_string()
+        yield (
+            f"{owner}, which owns tables, may not create in schema {SCHEMA}, so nothing new can belong to "
+            f"it: GRANT CREATE ON SCHEMA {SCHEMA} TO {quoted}."
+        )
 
 
 def _writer_problems(sessions: Sequence[_Session]) -> Iterator[str]:

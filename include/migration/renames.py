@@ -33,13 +33,11 @@ class Naming(NamedTuple):
         return names.new_parent(self.family, self.pair)
 
     def table(self, name: str) -> str:
-        """Name of an attached partition. One of another name keeps it."""
-        match = names.match_old(name)
-        if match is None and self.rate_names:
-            match = names.match_rate(name)
-        if match is None or (match.family, match.pair) != (self.family, self.pair):
-            return name
-        return self.parent + match.suffix
+        """Name of an attached partition: it follows its table if its name begins like that."""
+        for old in names.spellings(self.family, self.pair, rate_names=self.rate_names):
+            if name.startswith(f"{old}_"):
+                return names.fit(self.parent + name.removeprefix(old))
+        return name
 
     def item(self, name: str) -> str:
         """Name of an index, constraint or sequence."""

@@ -16,9 +16,10 @@ from include.errors import Busy
 from include.migration import names
 from include.migration.access import INVOKER_SINCE, Access, read_access, version_and_role
 from include.migration.model import Kind
-from include.names import SCHEMA, legacy_pattern
+from include.names import SCHEMA, legacy_pattern, table
 from include.pairs import PAIRS
 from include.storage.connection import Connection, qualified, statement
+from include.storage.fitness import unfit
 from include.storage.ownership import MARK
 
 TABLES = ("r", "p", "f")  # relkinds that hold rows or partitions: table, parent, foreign table
@@ -83,12 +84,18 @@ class Snapshot:
         items: constraints, indexes and sequences of all tables.
         types: names of types made by hand.
         dependents: views, materialized views, foreign keys, triggers, publications.
-        functions: signatures of the functions, of any schema, whose text names a legacy table.
+        functions: signatures of the functions, of any schema, whose text names a legacy table, and whether
+            that is a single partition.
+        surroundings: (kind, name, detail) of what meets every rename: publications of all tables or of the
+            schema, event triggers.
+        registers: (register, entry) of legacy tables that extensions know by their name as text.
         homonyms: (schema, name) of relations elsewhere that have a legacy name.
         owned: of the partitioned parents, the columns that this bundle made, by oid.
         journal: (oid, kind, old name) to "renamed" or "reverted".
         filled: of the new names that stand beside a legacy table, those that hold rows (exact).
         access: who may do what with a legacy parent, by oid.
+        unfit: of the partitioned parents that a migration touches or has renamed, why builds could not work
+            with them, each reason with its remedy, by name.
         version: of the server, as ``server_version_num``.
         role: who reads the catalog, and would make the compatibility views.
     """
@@ -98,12 +105,15 @@ class Snapshot:
     items: tuple[Item, ...] = ()
     types: frozenset[str] = frozenset()
     dependents: tuple[Dependent, ...] = ()
-    functions: tuple[str, ...] = ()
+    functions: tuple[tuple[str, bool], ...] = ()
+    surroundings: tuple[tuple[str, str, str], ...] = ()
+    registers: tuple[tuple[str, str], ...] = ()
     homonyms: tuple[tuple[str, str], ...] = ()
     owned: dict[int, frozenset[str]] = field(default_factory=dict)
     journal: dict[tuple[int, str, str], str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
     access: dict[int, Access] = field(default_factory=dict)
+    unfit: dict[str, list[str]] = field(default_factory=dict)
     version: int = INVOKER_SINCE
     role: str = ""
 
@@ -178,6 +188,9 @@ def _read(connection: Connection) -> Snapshot:
     relations = {row[1]: Relation(*row) for row in rows("list_relations")}
     columns = list(rows("list_columns", mark=MARK))
     version, role = version_and_role(connection)
+    # the catalog of these publications came with the same version as views that read as the reader
+    names_ = rows("list_schema_publications") if version >= INVOKER_SINCE else iter(())
+    published = [("publication", name, f"schema {SCHEMA}") for (name,) in names_]
     journal = rows("list_journaled") if "migration_journal" in relations else iter(())
     return Snapshot(
         relations=relations,
@@ -185,15 +198,35 @@ def _read(connection: Connection) -> Snapshot:
         items=tuple(Item(*row) for row in rows("list_items")),
         types=frozenset(name for (name,) in rows("list_types")),
         dependents=tuple(Dependent(*row) for row in rows("list_dependents")),
-        functions=tuple(name for (name,) in rows("list_functions", mention=names.mention_pattern())),
+        functions=tuple((row[0], row[1]) for row in rows("list_functions", **_mentions())),
+        surroundings=(*((row[0], row[1], row[2]) for row in rows("list_surroundings")), *published),
+        registers=tuple(_registers(connection, rows("list_registers"))),
         homonyms=tuple((row[0], row[1]) for row in rows("list_homonyms", legacy=legacy_pattern(PAIRS))),
         owned={oid: frozenset(compress(names_, owned)) for oid, names_, _, owned in columns},
         journal={(oid, kind, old): state for oid, kind, old, state in journal},
         filled=frozenset(name for name in _beside_legacy(relations) if _has_rows(connection, name)),
         access={oid: read_access(connection, oid) for oid in _legacy_parents(relations)},
+        unfit=unfit(connection, _touched_parents(relations)),
         version=version,
         role=role,
     )
+
+
+def _mentions() -> dict[str, str]:
+    return {"mention": names.mention_pattern(), "partition_mention": names.partition_mention_pattern()}
+
+
+def _registers(connection: Connection, found: Iterable[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+    """Entries that name a legacy table; of a register that we may not read, one empty entry."""
+    for register, schema, table_name, column, is_readable in list(found):
+        if not is_readable:
+            yield register, ""
+            continue
+        query = sql.SQL("SELECT {column}::TEXT FROM {table} WHERE {column}::TEXT ~* %s ORDER BY 1").format(
+            column=sql.Identifier(column), table=sql.Identifier(schema, table_name)
+        )
+        for (entry,) in connection.execute(query, [names.mention_pattern()]):
+            yield register, str(entry)
 
 
 def _legacy_parents(relations: dict[str, Relation]) -> Iterator[int]:
@@ -201,6 +234,15 @@ def _legacy_parents(relations: dict[str, Relation]) -> Iterator[int]:
         match = names.match_old(name) or names.match_rate(name)
         if relation.kind == "p" and match is not None and not match.suffix:
             yield relation.oid
+
+
+def _touched_parents(relations: dict[str, Relation]) -> Iterator[str]:
+    """Parents with a legacy name, with a new one, and those of which only columns are renamed."""
+    known = {table(family, pair) for family in names.FAMILIES for pair in PAIRS}
+    for name, relation in relations.items():
+        match = names.match_old(name) or names.match_rate(name)
+        if relation.kind == "p" and (name in known or (match is not None and not match.suffix)):
+            yield name
 
 
 def _beside_legacy(relations: dict[str, Relation]) -> Iterable[str]:

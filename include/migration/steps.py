@@ -17,6 +17,7 @@ from include.migration.names import FAMILIES, few, new_parent
 from include.migration.notes import OLD_NAME
 from include.migration.objects import find
 from include.migration.plan import Options, make_plan
+from include.pages import markdown
 from include.reports import Reports
 from include.storage.connection import Connection, connect
 from include.storage.partitions import count_rows
@@ -60,12 +61,13 @@ def plan(url: str, request: Request, *, reports: Reports, run_label: str) -> dic
     """Say what would be done; reads the catalog only.
 
     Returns:
-        Plain values: action, hash, pairs with something to do, page (Markdown, for the approval) and
-        files (links of the whole plan, empty for other actions than migrate). A pair that was renamed
+        Plain values: action, hash, pairs with something to do, conflicts (what a person has to decide
+        about), page (Markdown, for the approval) and files (links of the whole plan, empty for other
+        actions than migrate). A pair that was renamed
         and not found right since has its comparison to do, one whose documents are not there has these.
     """
     files: dict[str, str] = {}
-    digest = ""
+    digest, conflicts = "", list[str]()
     if request.action == MIGRATE:
         made = make_plan(url, pairs=request.pairs, options=request.options)
         if not request.compatibility_views:
@@ -73,12 +75,13 @@ def plan(url: str, request: Request, *, reports: Reports, run_label: str) -> dic
         whole = reports.link(journal.KIND, run_label, pages.WHOLE)
         files = reports.write(journal.KIND, run_label, pages.of_plan(made, whole))
         page, digest = pages.summary(made, whole=whole), made.hash
+        conflicts = _told(made)
         uncompared, undocumented, opened = _left_over(url, request, reports)
         pairs = uncompared | undocumented | set(opened) | {batch.pair for batch in made.at_work}
         if uncompared:
             page += f"\nRenamed by an earlier run, compared by this one: {', '.join(sorted(uncompared))}.\n"
         if opened:
-            listed = few([problem for found in opened.values() for problem in found])
+            listed = markdown(few([problem for found in opened.values() for problem in found]))
             page += f"\nOld names that do not answer as their tables do, mended by this run: {listed}.\n"
         if undocumented:
             page += f"\nDocuments that this run writes: {', '.join(sorted(undocumented))}.\n"
@@ -94,6 +97,7 @@ def plan(url: str, request: Request, *, reports: Reports, run_label: str) -> dic
         "action": request.action,
         "hash": digest,
         "pairs": [pair for pair in request.pairs if pair in pairs],
+        "conflicts": conflicts,
         "page": page,
         "files": files,
     }
@@ -116,9 +120,15 @@ def prepare(
 
     Raises:
         NothingToDo: it is a dry run, or nothing is left to do.
-        MigrationRefused: something forbids the run, or the database changed since the plan was made.
+        MigrationRefused: something forbids the run, only conflicts are left, or the database changed since
+            the plan was made.
     """
     pairs, plan_hash = planned["pairs"], planned["hash"]
+    if planned["conflicts"] and not (dry_run or pairs):
+        raise MigrationRefused(
+            f"Nothing can be renamed before you decide about these: {few(planned['conflicts'])}. Nothing was "
+            "changed."
+        )
     if dry_run or not pairs:
         raise NothingToDo("Dry run: see the plan." if pairs else "Nothing to do.")
     if request.action == DROP_VIEWS and not request.waive_functions:
@@ -167,9 +177,12 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
     if request.action == DROP_VIEWS:
         return {"pair": pair, "rows": 0}
     # While a view answers to the old name, a function that mentions it goes on working.
-    waived = request.waive_functions or request.compatibility_views
+    accepted = {
+        "waive_functions": request.waive_functions,
+        "compatibility_views": request.compatibility_views,
+    }
     try:
-        return verify.run(url, pair, waive_functions=waived)
+        return verify.run(url, pair, **accepted)
     except MigrationFailed as error:
         if conflicts := _conflicts(url, request, pair):
             raise MigrationFailed(
@@ -180,8 +193,11 @@ def check(url: str, request: Request, pair: str) -> dict[str, object]:
 
 def _conflicts(url: str, request: Request, pair: str) -> list[str]:
     """What the plan could not rename, and between what a person has to choose."""
-    made = make_plan(url, pairs=[pair], options=request.options)
-    return [f"{batch.old}: {batch.reason}" for batch in made.batches if batch.state == "conflict"]
+    return _told(make_plan(url, pairs=[pair], options=request.options))
+
+
+def _told(made: Plan) -> list[str]:
+    return [f"{batch.old}: {batch.reason}" for batch in made.conflicts]
 
 
 def publish(

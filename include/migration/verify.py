@@ -13,7 +13,13 @@ from include.migration import baseline, journal, views
 from include.migration.baseline import Baseline, Leaf
 from include.migration.journal import Entry
 from include.migration.locking import LOCK_TIMEOUT, PATIENCE, session
-from include.migration.names import FAMILIES, mention_pattern, new_parent, old_parent, rate_parent
+from include.migration.names import (
+    FAMILIES,
+    mention_pattern,
+    new_parent,
+    partition_mention_pattern,
+    spellings,
+)
 from include.migration.objects import find
 from include.names import LEGACY, SCHEMA
 from include.storage.connection import Connection, statement
@@ -35,7 +41,9 @@ class _Undo(Exception):
     """Leaves a transaction without a trace."""
 
 
-def run(url: str, pair: str, *, waive_functions: bool = False) -> dict[str, object]:
+def run(
+    url: str, pair: str, *, waive_functions: bool = False, compatibility_views: bool = False
+) -> dict[str, object]:
     """Compare a pair with its baseline, and look for anything that still goes by an old name.
 
     Contents are compared once: a batch that was found right is marked, because the builds write its
@@ -45,6 +53,7 @@ def run(url: str, pair: str, *, waive_functions: bool = False) -> dict[str, obje
         url: libpq connection string.
         pair: the currency pair.
         waive_functions: accept functions whose text mentions an old name.
+        compatibility_views: views answer to the old names, but for those of single partitions.
 
     Returns:
         Plain values: pair, batches, partitions, rows (compared now), views, materialized_views,
@@ -68,8 +77,12 @@ def run(url: str, pair: str, *, waive_functions: bool = False) -> dict[str, obje
         functions = functions_with_old_names(connection, pair)
         problems += _old_names(connection, pair) + wrong
         problems += [problem for found in views.problems(connection, pair).values() for problem in found]
-        if functions and not waive_functions:
-            problems += [f"function {name} mentions a table by its old name" for name in functions]
+        if not waive_functions:
+            broken = _functions(
+                connection,
+                partition_mention_pattern([pair]) if compatibility_views else mention_pattern([pair]),
+            )
+            problems += [f"function {name} mentions a table by its old name" for name in broken]
         connection.execute(statement("migration/mark_verified"), {"pair": pair, "families": right})
     _complain(pair, problems)
     return {
@@ -192,7 +205,7 @@ def _old_names(connection: Connection, pair: str) -> list[str]:
         parent = find(connection, new_parent(family, pair))
         if parent is None:
             continue
-        olds = "|".join(name for name in (old_parent(family, pair), rate_parent(family, pair)) if name)
+        olds = "|".join(spellings(family, pair, rate_names=True))
         values = {"parent": parent.oid, "pattern": rf"(^|[^A-Za-z0-9])({olds})([^A-Za-z0-9]|$)"}
         objects = connection.execute(statement("migration/list_old_object_names"), values)
         problems += [f"{SCHEMA}.{name} still has an old name in its own" for (name,) in objects]
@@ -201,7 +214,11 @@ def _old_names(connection: Connection, pair: str) -> list[str]:
 
 def functions_with_old_names(connection: Connection, pair: str) -> list[str]:
     """Functions whose text mentions a table of the pair by its old name."""
-    rows = connection.execute(statement("migration/list_functions"), {"pattern": mention_pattern([pair])})
+    return _functions(connection, mention_pattern([pair]))
+
+
+def _functions(connection: Connection, pattern: str) -> list[str]:
+    rows = connection.execute(statement("migration/list_functions"), {"pattern": pattern})
     return [str(name) for (name,) in rows]
 
 

@@ -176,7 +176,7 @@ class _Run:
             elif found:
                 self._ids[change.table, change.key] = [found[0].id]
             else:
-                job.write = job.fields | blocks.put_all(change.fields, change.blocks)
+                job.write = job.fields | blocks.put_all(change.fields, change.blocks, table.rich)
         elif not found:
             job.failure = f"it was deleted since the plan was read; {_AGAIN}"
         else:
@@ -192,7 +192,7 @@ class _Run:
         managed = {name: block for name, block in job.change.blocks.items() if name in wanted}
         try:
             touched = [name for name in wanted if known and job.touched(name, now, known.fields)]
-            texts = blocks.put_all(now, managed)
+            texts = blocks.put_all(now, managed, table.rich)
         except blocks.Damaged as damage:
             job.failure = f"{damage} Then {_AGAIN}"
             return

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from include.errors import PlanRefused
 from include.plan import blocks
-from include.plan.live import LINKS, LONG_TEXT, NUMBERS, SELECT, TEXT, Field, Snapshot, Table
+from include.plan.live import (
+    DURATION,
+    LINKS,
+    LONG_TEXT,
+    NUMBERS,
+    PERCENT,
+    RATING,
+    SELECT,
+    TEXT,
+    Field,
+    Snapshot,
+    Table,
+)
 from include.plan.model import Item, Plan
 
 MOST = 20  # problems of one message; who mends twenty reads the next twenty
+MOST_STARS = 10  # of a rating
 _CLOSE = 1e-9  # numbers travel as JSON: what is nearer than this was written by us
 
 
@@ -20,23 +35,54 @@ class Unfit(ValueError):
 
 
 def encode(value: str | int | float, field: Field) -> str | int | float:
-    """A plain value for a live field.
+    """A plain value for a live field, in the unit of its type.
+
+    Hours become the seconds of a duration; what they are is told by the name of the field.
 
     Raises:
         Unfit: the field takes no such value; says what it takes.
     """
     if field.type in TEXT:
-        return value if isinstance(value, str) else f"{value:g}"
+        return value if isinstance(value, str) else exact(value)
     if field.type == SELECT:
         if str(value) not in field.options:
             raise Unfit(f"'{value}' is no option; there are {listed(field.options)}")
         return str(value)
     if field.type in NUMBERS:
-        try:
-            return value if isinstance(value, int | float) else float(value)
-        except ValueError:
-            raise Unfit(f"'{value}' is text and the field takes numbers ({field.type})") from None
+        return _number(value, field)
+    if field.type == DURATION:
+        return _seconds(value, field)
+    if field.type == RATING:
+        return _stars(value, field)
+    if field.type == PERCENT:
+        raise Unfit("a percent field holds a fraction, and the plan has none. Make it a number field")
     raise Unfit(f"a field of type {field.type} cannot be written")
+
+
+def exact(number: float) -> str:
+    """A number as text, with all of its digits and without an exponent: 8, 0.25, 12345.67."""
+    return f"{number:.0f}" if number == int(number) else f"{Decimal(f'{number:.15g}'):f}"
+
+
+def _number(value: str | float, field: Field) -> float:
+    try:
+        return value if isinstance(value, int | float) else float(value)
+    except ValueError:
+        raise Unfit(f"'{value}' is text and the field takes numbers ({field.type})") from None
+
+
+def _seconds(value: str | float, field: Field) -> int:
+    hours = _number(value, field)
+    if not re.search(r"\bhours?\b", field.name, re.IGNORECASE):
+        raise Unfit(f"a duration field holds seconds, {exact(hours)} is no number of hours. Make it a number")
+    return round(3600 * hours)
+
+
+def _stars(value: str | float, field: Field) -> int:
+    number = _number(value, field)
+    if number != int(number) or not 1 <= number <= MOST_STARS:
+        raise Unfit(f"a rating field holds 1 to {MOST_STARS} whole stars, not {exact(number)}")
+    return int(number)
 
 
 def link(record_id: str, field: Field) -> str | list[str]:
@@ -47,14 +93,19 @@ def link(record_id: str, field: Field) -> str | list[str]:
 def linked(value: Any) -> tuple[str, ...]:
     """Ids in the value of a link, whatever the type of the field."""
     if isinstance(value, str):
-        return (value,) if value else ()
+        return (value.strip(),) if value.strip() else ()
     return tuple(map(str, value)) if isinstance(value, Sequence) else ()
 
 
 def same(found: Any, wanted: str | int | float) -> bool:
-    """Whether a live value is already what is wanted; no value and an empty text are the same."""
+    """Whether a live value is already what is wanted; no value and an empty text are the same.
+
+    A rich text is it too if it means the same, see `include.plan.blocks.plain`.
+    """
     if isinstance(wanted, str):
-        return (found or "") == wanted if isinstance(found, str | None) else False
+        return (found or "") in (wanted, f"{wanted}\n") or (
+            isinstance(found, str) and "\\" in found and blocks.plain(found) == blocks.plain(wanted)
+        )
     number = isinstance(found, int | float) and not isinstance(found, bool)
     return number and math.isclose(found, wanted, rel_tol=_CLOSE, abs_tol=_CLOSE)
 

@@ -96,6 +96,7 @@ class Task:
     done_when: str
     airflow: tuple[str, str]
     tables: tuple[str, ...]
+    names: tuple[str, ...]
     entry: Entry = field(repr=False, compare=False)
 
 

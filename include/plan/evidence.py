@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, cast
 
@@ -14,9 +14,10 @@ from include.migration import journal
 from include.names import table as name_of
 from include.objects import ObjectStore
 from include.pairs import PAIRS
-from include.plan import verified
+from include.plan import operating, verified
 from include.plan.counts import Months, grid_rows_of, rows_of, stale_tables
 from include.plan.model import Evidence
+from include.plan.proof import Proof as Proof  # others take it from here
 from include.reports import Reports
 from include.settings import MODELS
 from include.storage.connection import Connection, connect, exists, statement
@@ -25,28 +26,10 @@ from include.storage.ownership import foreign_columns
 from include.storage.schema import columns_of
 from include.storage.stage_order import legacy_tables
 from include.storage.tables import table_of
-from include.training.jobs import Trained, trained_models
+from include.training.choice.record import decisions
+from include.training.jobs import Trained, newest_dataset, trained_models
 
 _NAMED = 5  # pairs that a text names
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What speaks for a task.
-
-    Attributes:
-        done: everything its evidence asks for is there.
-        begun: some of it is.
-        text: what is there, in plain numbers.
-        missing: pairs, or what else, for which it is not there.
-        report: path of the page that shows it.
-    """
-
-    done: bool
-    begun: bool
-    text: str
-    missing: tuple[str, ...] = ()
-    report: str = ""
 
 
 class _Gate(NamedTuple):
@@ -208,6 +191,22 @@ class _Look:
         about = f"data set {models.dataset_id}" if models.dataset_id else "there is no data set yet"
         return self._of_pairs(absent, f"Random Forest and XGBoost of {_of(self.pairs, absent)}; {about}")
 
+    def decided(self, _: Sequence[str]) -> Proof:
+        """Every pair has a decision record about the rows of the newest data set."""
+        newest = newest_dataset(self.bucket) if self.bucket else None
+        if self.bucket is None or newest is None:
+            return self._of_pairs(self.pairs, "no pair is decided; there is no data set yet")
+        made = {
+            pair: decision.content["chosen"] or "no model"
+            for pair, decision in decisions(self.bucket).items()
+            if decision.content["content_hash"] == newest.content_hash
+        }
+        absent = [pair for pair in self.pairs if pair not in made]
+        chosen = Counter(made[pair] for pair in self.pairs if pair in made)
+        models = "".join(f"; {model} for {count}" for model, count in sorted(chosen.items()))
+        text = f"{_of(self.pairs, absent)} decided on data set {newest.dataset_id}{models}"
+        return self._of_pairs(absent, text)
+
     def _of_pairs(self, absent: Sequence[str], text: str) -> Proof:
         complete = not absent and bool(self.pairs)
         return Proof(complete, len(absent) < len(self.pairs), text, tuple(absent))
@@ -273,6 +272,15 @@ KINDS: Mapping[str, Callable[[_Look, Sequence[str]], Proof]] = {
     "counts": _Look.counts,
     "documented": _Look.documented,
     "trained": _Look.trained,
+    "decided": _Look.decided,
+    "measured": operating.measured,
+    "drawn": operating.drawn,
+    "provided": operating.provided,
+    "fired": operating.fired,
+    "drilled": operating.drilled,
+    "retrained": operating.retrained,
+    "reported": operating.reported,
+    "kept": operating.kept,
 }
 OF_FAMILIES = ("schema", "implemented", "backfill", "gate")
 

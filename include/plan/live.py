@@ -10,9 +10,11 @@ from typing import Any, Literal, NamedTuple
 TABLES = ("Plans", "Phases", "Stages", "Tasks")  # what the plan manages, in the order of creation
 LINKS = "multipleRecordLinks"
 SELECT = "singleSelect"
-LONG_TEXT = ("multilineText", "richText")
+RICH_TEXT = "richText"  # Markdown: it reads back with escapes and a line end
+LONG_TEXT = ("multilineText", RICH_TEXT)
 TEXT = ("singleLineText", *LONG_TEXT)
-NUMBERS = ("number", "currency", "percent", "duration", "rating")
+NUMBERS = ("number", "currency")
+DURATION, PERCENT, RATING = "duration", "percent", "rating"  # seconds, a fraction, whole stars
 
 Action = Literal["create", "update"]
 
@@ -61,6 +63,11 @@ class Table:
     fields: Mapping[str, Field]
     records: tuple[Record, ...] = ()
     inferred: bool = False
+
+    @property
+    def rich(self) -> frozenset[str]:
+        """Names of the fields that hold Markdown."""
+        return frozenset(name for name, field in self.fields.items() if field.type == RICH_TEXT)
 
     def key(self, record: Record) -> str:
         """Text of the primary field, exactly as it is; empty where there is none."""

@@ -17,9 +17,8 @@ class Evidence:
     """What has to be there before a task is done.
 
     Attributes:
-        kind: ``schema`` | ``implemented`` | ``backfill`` | ``gate`` | ``renamed`` | ``counts`` |
-            ``documented`` | ``none``.
-        families: feature families it is about.
+        kind: one of those that tasks.yaml explains.
+        families: feature families it is about, or names of values, pages and reports.
         dag: the DAG that does the work, empty if none does.
         airflow_task: task id in that DAG, with its groups: ``pairs.s1_6_10_technical_idx.build``.
     """
@@ -195,7 +194,7 @@ def _task(desired: Desired, task: Task, stage: str) -> Item:
         blocks={"Description": texts.task_text(task)},
         links={"Stage (Link)": ("Stages", stage), "Plan (Link)": ("Plans", desired.key)},
         once={"Status": "Todo"},
-        evidence=Evidence(task.done_when, task.tables, *task.airflow),
+        evidence=Evidence(task.done_when, task.names or task.tables, *task.airflow),
     )
 
 

@@ -8,7 +8,21 @@ from pathlib import Path
 from include.plan.entries import DOMAINS, NOTHING, Desired, Line, Phase, Role, Stage, Task, Use, Work
 from include.plan.reading import Entry, Span, read
 
-KINDS = ("schema", "implemented", "backfill", "gate", "renamed", "counts", "documented", "trained", "none")
+# Evidence of what runs: the names it is about are no tables.
+OPERATING = ("measured", "drawn", "provided", "fired", "drilled", "retrained", "reported", "kept")
+KINDS = (
+    "schema",
+    "implemented",
+    "backfill",
+    "gate",
+    "renamed",
+    "counts",
+    "documented",
+    "trained",
+    "decided",
+    *OPERATING,
+    "none",
+)
 PRIORITIES = ("Critical", "High", "Medium", "Low")
 
 
@@ -150,7 +164,7 @@ def _tasks(by_stage: Entry, stages: Iterable[Stage]) -> Iterable[Task]:
             by_stage.refuse(f"There is no new stage {number!r}; see stages.yaml.")
         stage = known[number]
         for entry in by_stage.entries(number):
-            entry.only("task", "name", "hours", "priority", "done_when", "airflow", "tables")
+            entry.only("task", "name", "hours", "priority", "done_when", "airflow", "tables", "names")
             kind = entry.choice("done_when", KINDS)
             yield Task(
                 key=entry.text("task"),
@@ -161,6 +175,7 @@ def _tasks(by_stage: Entry, stages: Iterable[Stage]) -> Iterable[Task]:
                 done_when=kind,
                 airflow=_airflow(entry) if "airflow" in entry.values else stage.airflow,
                 tables=entry.texts("tables") or stage.tables,
+                names=entry.texts("names"),
                 entry=entry,
             )
 

@@ -22,7 +22,8 @@ class Span(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
+        low, high = (f"{value:.12g}" for value in self)
+        return low if self.low == self.high else f"{low}-{high}"
 
 
 class Entry:

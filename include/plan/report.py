@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +23,6 @@ GENERATOR = "bqx plan report"
 TEMPLATES = {kind: Path(__file__).with_name(f"report.{kind}.j2") for kind in ("html", "md")}
 PICTURES = {"timeline.png": "Timeline: phases and stages", "cost.png": "Cost a month, before and after"}
 MOST, MOST_LINES = 8, 20  # problems of a kind, and changes, on the page of the approval; the report has all
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~$]|(?<=w)\.|:(?=//))")
 
 
 class Fact(NamedTuple):
@@ -200,11 +198,6 @@ def summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def escaped(value: Any) -> str:
-    """Text of anybody for Markdown: one line, no mark-up, no link."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split())).replace("&", "&amp;")
-
-
 def _render(kind: str, report: Report, **more: Any) -> str:
     view = view_of(report.analysis, report.before)
     values: Mapping[str, Any] = {
@@ -219,7 +212,7 @@ def _render(kind: str, report: Report, **more: Any) -> str:
         "failed": report.carried.failed if report.carried else (),
         "done": report.carried is not None,
     }
-    return pages.template(TEMPLATES[kind], md=escaped).render(**values, **more)
+    return pages.template(TEMPLATES[kind]).render(**values, **more)
 
 
 def _uri(picture: bytes) -> str:

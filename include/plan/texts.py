@@ -17,7 +17,16 @@ DONE_WHEN = {
     "renamed": "the tables have their new names",
     "counts": "row counts before and after are equal",
     "trained": "both baselines of every pair have been trained on the newest data set",
+    "decided": "every pair has a decision record about the newest data set",
     "documented": "the documentation of what was done is published",
+    "measured": "the monitor publishes these values",
+    "drawn": "this dashboard is in CloudWatch and drawn by the monitor",
+    "provided": "every declared alarm is in CloudWatch, and bqx_alert reads them",
+    "fired": "every alarm was fired by values of its metric",
+    "drilled": "these runbooks were drilled as they are now",
+    "retrained": "a run of bqx_retrain has ended with a decision",
+    "reported": "there is a report of this kind",
+    "kept": "there are objects in this folder of the bucket",
     "none": "a person says so",
 }
 
@@ -29,7 +38,7 @@ def fill(text: str, numbers: Mapping[str, float]) -> str:
 
 def shown(number: float) -> str:
     """A number for people: 10,313,378, 0.25, 55."""
-    return f"{number:,.0f}" if number == int(number) else f"{number:g}"
+    return f"{number:,.0f}" if number == int(number) else f"{round(number, 6):,}"
 
 
 def hours(span: Span) -> str:
@@ -77,7 +86,8 @@ def machine_line(desired: Desired, stage: Stage) -> str:
 
 def task_text(task: Task) -> str:
     """Description of a task: when it counts as done, and who does it."""
-    about = f" ({', '.join(task.tables)})" if task.tables and task.done_when != "none" else ""
+    names = task.names or task.tables
+    about = f" ({', '.join(names)})" if names and task.done_when != "none" else ""
     lines = [f"Done when {DONE_WHEN[task.done_when]}{about}."]
     if any(task.airflow):
         lines.append(f"Work of the Airflow DAG {task.airflow[0]}, task {task.airflow[1]}.")

@@ -70,6 +70,7 @@ class Inspection:
         sampled: partitions that were read completely.
         stale: faulty partitions that were built from other bars or by other code.
         rows_compared: rows compared value by value, whole partitions and stretches.
+        unchanged: partitions that an earlier gate found right and that are what it saw, with its page.
     """
 
     pair: str
@@ -84,6 +85,7 @@ class Inspection:
     sampled: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     rows_compared: int = 0
+    unchanged: dict[Partition, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def add_month(self, month: str, rows: int, absent: Mapping[str, int]) -> None:
@@ -140,6 +142,7 @@ class Inspection:
             "families": list(self.families),
             "rows": sum(partitions.values()),
             "partitions": len(partitions),
+            "unchanged": len(self.unchanged),
             "columns": sum(self.columns.values()),
             "null_warm_up": self.total("null_warm_up"),
             "null_absent_input": self.total("null_absent"),

@@ -13,7 +13,7 @@ from include.features.catalogue import STORED
 from include.names import SCHEMA
 from include.pairs import PAIRS
 from include.reports import Reports
-from include.storage.connection import Connection, connect, qualified, statement
+from include.storage.connection import Connection, connect, exists, qualified, statement
 
 # The reports of a data set go with it, see include/dataset/retention.py.
 BY_RUN = ("quality", "migration", "training", "decisions", "plan")
@@ -50,7 +50,8 @@ def clean_up(url: str, reports: Reports, keep_runs: int, *, dry_run: bool = Fals
     with connect(url) as connection:
         leftovers = list(_leftovers(connection))
         in_use = [] if dry_run else [one.name for one in leftovers if not _drop(connection, one.name)]
-    removed = [reports.remove_old(kind, keep_runs, dry_run=dry_run) for kind in BY_RUN]
+        needed = _of_last_gates(connection)
+    removed = [reports.remove_old(kind, keep_runs, needed=needed, dry_run=dry_run) for kind in BY_RUN]
     return {
         "dry_run": dry_run,
         "runs_kept": sum(one.kept for one in removed),
@@ -61,6 +62,13 @@ def clean_up(url: str, reports: Reports, keep_runs: int, *, dry_run: bool = Fals
         "not_ours": [run for one in removed for run in one.not_ours],
         "in_use": in_use,
     }
+
+
+def _of_last_gates(connection: Connection) -> list[str]:
+    """Runs with the last gate of a partition: it is not looked at again while it does not change."""
+    if not exists(connection, "gate_log"):
+        return []
+    return [str(label) for (label,) in connection.execute("SELECT DISTINCT run_label FROM bqx.gate_log")]
 
 
 def _leftovers(connection: Connection) -> Iterator[Leftover]:

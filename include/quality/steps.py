@@ -6,6 +6,7 @@ again, which takes longer than the check (docs/decisions/0009-gate-in-the-task.m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,12 +16,33 @@ from include.build.coverage import check_coverage, gaps_of
 from include.build.months import build as build_months
 from include.errors import NothingToDo
 from include.quality.gate import check_stage
+from include.quality.memory import pairs_in_order
 from include.reports import Reports
 from include.settings import Stage
 from include.storage.connection import connect
 from include.storage.stage_order import beside_others
 
-__all__ = ["build", "build_shared", "build_stage", "coverage"]
+log = logging.getLogger(__name__)
+
+__all__ = ["build", "build_shared", "build_stage", "coverage", "select"]
+
+
+def select(url: str, params: Mapping[str, Any]) -> list[str]:
+    """The pairs of a run in which something is to be built or checked; a rebuild has to do with all of them.
+
+    A pair that a build would leave as it is costs as many tasks as any other, so it is left out of the run.
+
+    Args:
+        url: libpq connection string.
+        params: of the run.
+    """
+    pairs: list[str] = params["pairs"]
+    if params["rebuild"] or params["dry_run"]:
+        return pairs
+    right = pairs_in_order(url, pairs, params["families"], params["months"] or ())
+    if right:
+        log.info("Right already, nothing is built or checked again: %s", ", ".join(sorted(right)))
+    return [pair for pair in pairs if pair not in right]
 
 
 def build_shared(url: str, params: Mapping[str, Any]) -> dict[str, object]:
@@ -84,7 +106,7 @@ def build_stage(
     rebuild: bool = False,
     dry_run: bool = False,
 ) -> dict[str, object]:
-    """Build families of one pair and check every month of them, also those that were right already.
+    """Build families of one pair and check every month of them that no gate has found right as it is now.
 
     Args:
         url: libpq connection string.
@@ -93,7 +115,7 @@ def build_stage(
         months: months as ``yyyy-mm``; empty means every month that has bars.
         reports: where the reports go.
         run_label: name of the run, under which its reports lie.
-        rebuild: build months again that are already right.
+        rebuild: build and check months again that are already right.
         dry_run: say what would be built; write and check nothing.
 
     Returns:
@@ -108,13 +130,13 @@ def build_stage(
         return build_months(url, pair, families, months, rebuild=rebuild, dry_run=True)
     with connect(url) as connection, beside_others(connection, pair):  # no revert between build and gate
         built = build_months(url, pair, families, months, rebuild=rebuild)
-        gate = check_stage(url, pair, families, months, reports=reports, run_label=run_label)
+        gate = check_stage(url, pair, families, months, reports=reports, run_label=run_label, again=rebuild)
     return built | {"gate": gate}
 
 
 def coverage(
     url: str,
-    pairs: Sequence[str],
+    selected: Sequence[str],
     params: Mapping[str, Any],
     *,
     shared: Mapping[str, Any] | None,
@@ -124,7 +146,7 @@ def coverage(
 
     Args:
         url: libpq connection string.
-        pairs: pairs of the run.
+        selected: pairs of the run that were not right already.
         params: of the run.
         shared: result of `build_shared`, None if it was skipped.
         failed: failed tasks by pair.
@@ -135,7 +157,10 @@ def coverage(
     """
     if params["dry_run"]:
         raise NothingToDo("Dry run: nothing was built.")
-    left_out = (shared or {}).get("left_out", {})
-    return check_coverage(
+    left_out, pairs = (shared or {}).get("left_out", {}), params["pairs"]
+    found = check_coverage(
         url, pairs, params["families"], params["months"] or (), left_out=left_out, failed=failed
     )
+    right = len(pairs) - len(selected)
+    told = f"Features of {right} of {len(pairs)} pairs were right already: nothing was built for them."
+    return found | ({"summary": told} if right else {})

@@ -29,13 +29,21 @@ def read_columns(
     Returns:
         epoch minutes in time order, shape (n,), and one float64 array of shape (n,) per name; NULL is NaN.
     """
+    ts, columns = read_unsorted(connection, query, values, names)
+    if (np.diff(ts) <= 0).any():  # sorting here costs less than on the server
+        order = np.argsort(ts, kind="stable")
+        ts, columns = ts[order], {name: column[order] for name, column in columns.items()}
+    return ts, columns
+
+
+def read_unsorted(
+    connection: Connection, query: sql.SQL | sql.Composed, values: Mapping[str, object], names: Sequence[str]
+) -> tuple[MinuteArray, dict[str, FloatArray]]:
+    """The same in the order in which the server sends the rows."""
     rows = _copied(connection, query, values)
     keys = np.empty(len(rows), np.int64)
     found = np.empty((len(names), len(rows)))
     _decode(np.frombuffer(b"".join(rows), np.uint8), keys, found.view(np.uint64))
-    if (np.diff(keys) <= 0).any():  # sorting here costs less than on the server
-        order = np.argsort(keys, kind="stable")
-        keys, found = keys[order], found[:, order]
     return minutes_of(keys), dict(zip(names, found, strict=True))
 
 

@@ -7,7 +7,7 @@ partition names do not matter; the origin's tables are never written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,10 +23,10 @@ from include.storage.copying import FloatArray, MinuteArray
 from include.storage.schema import columns_of
 
 PRICES = ("open", "high", "low", "close")
-_FIELDS = (*PRICES, "volume", "spread")
+FIELDS = (*PRICES, "volume", "spread")
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """Where the bars of a pair are: the table, its key column, the key as TIMESTAMPTZ."""
 
     table: sql.Identifier
@@ -39,18 +39,35 @@ class _Source(NamedTuple):
         moment = to_datetime(minute)
         return moment.replace(tzinfo=None) if self.naive else moment
 
+    def field(self, name: str) -> sql.Identifier:
+        """The column of one of `FIELDS`."""
+        return sql.Identifier("spread_close" if name == "spread" else name)
+
 
 def is_origin_layout(connection: Connection, pair: str) -> bool:
     """Whether ``m1_{pair}`` exists with the origin's key column ``time``."""
     return "time" in columns_of(connection, table("m1", pair))
 
 
-def _source(connection: Connection, pair: str) -> _Source:
+def _source(connection: Connection, pair: str) -> Source:
+    return source_of(pair, columns_of(connection, table("m1", pair)))
+
+
+def source_of(pair: str, columns: Mapping[str, str]) -> Source:
+    """How the bars of a pair are read.
+
+    Args:
+        pair: the currency pair.
+        columns: name and SQL type of the columns of its table; none if there is no table.
+
+    Raises:
+        MissingInput: the pair has no table of bars.
+        SchemaMismatch: the table has neither our columns nor the origin's.
+    """
     name = table("m1", pair)
-    columns = columns_of(connection, name)
     if not columns:
         raise MissingInput(f"Table {SCHEMA}.{name} does not exist: load bars of {pair} first (DAG bqx_load).")
-    missing = [column for column in (*_FIELDS[:5], "spread_close") if column not in columns]
+    missing = [column for column in (*FIELDS[:5], "spread_close") if column not in columns]
     key = "ts_utc" if "ts_utc" in columns else "time"
     if missing or key not in columns:
         raise SchemaMismatch(
@@ -60,7 +77,7 @@ def _source(connection: Connection, pair: str) -> _Source:
     column = sql.Identifier(key)
     naive = not columns[key].endswith("WITH TIME ZONE")
     utc = sql.SQL("({} AT TIME ZONE 'UTC')").format(column) if naive else column
-    return _Source(qualified(name), column, utc, naive)
+    return Source(qualified(name), column, utc, naive)
 
 
 def read_bars(connection: Connection, pair: str, first: int, end: int, before: int = 0) -> Bars:
@@ -81,14 +98,20 @@ def read_bars(connection: Connection, pair: str, first: int, end: int, before: i
     source = _source(connection, pair)
     query = statement("storage/read_bars", table=source.table, column=source.column, key=source.key)
     bounds = {"first": source.moment(first), "end": source.moment(end), "before": before}
-    ts, columns = read_columns(connection, query, bounds, _FIELDS)
-    _refuse_impossible(pair, ts, columns)
+    ts, columns = read_columns(connection, query, bounds, FIELDS)
+    refuse_impossible(pair, ts, columns)
     return Bars(ts=ts, **columns)
 
 
-def _refuse_impossible(pair: str, ts: MinuteArray, columns: Mapping[str, FloatArray]) -> None:
-    """Somebody may have changed the table by hand: the first bar that cannot be is named."""
-    for name in PRICES:
+def refuse_impossible(
+    pair: str, ts: MinuteArray, columns: Mapping[str, FloatArray], prices: Sequence[str] = PRICES
+) -> None:
+    """Somebody may have changed the table by hand: the first bar that cannot be is named.
+
+    Raises:
+        MissingInput: one of these prices is NULL or not above zero, or two bars belong to one minute.
+    """
+    for name in prices:
         bad = ~(np.isfinite(columns[name]) & (columns[name] > 0))
         if bad.any():
             row = int(bad.argmax())
@@ -128,6 +151,21 @@ def range_of_bars(connection: Connection, pair: str) -> tuple[int, int] | None:
     return to_minute(first), to_minute(last)
 
 
+def last_bar_before(connection: Connection, pair: str, end: int) -> int | None:
+    """Epoch minute of the pair's newest bar before a minute, or None if there is none.
+
+    Raises:
+        MissingInput: the pair has no table of bars.
+    """
+    source = _source(connection, pair)
+    query = statement("storage/last_bar_before", table=source.table, column=source.column, key=source.key)
+    row = connection.execute(query, {"end": source.moment(end)}).fetchone()
+    if row is None:
+        return None
+    assert isinstance(row[0], datetime)
+    return to_minute(row[0])
+
+
 def close_at_or_after(connection: Connection, pair: str, minute: int) -> tuple[int, float] | None:
     """Epoch minute and close of the pair's bar at a minute, or of its first bar after it.
 
@@ -146,8 +184,14 @@ def close_at_or_after(connection: Connection, pair: str, minute: int) -> tuple[i
     return to_minute(moment), float(str(close))
 
 
-def price_side_of(connection: Connection, pair: str, month: Month) -> str:
+def price_side_of(connection: Connection, pair: str, month: Month, end: int | None = None) -> str:
     """Which price the bars of a month record; the origin recorded bids.
+
+    Args:
+        connection: a session.
+        pair: the currency pair.
+        month: the month.
+        end: epoch minute just after the last bar that counts; None for all of the month.
 
     Returns:
         bid, mid, ask, or unknown: also where a month mixes sides.
@@ -155,7 +199,7 @@ def price_side_of(connection: Connection, pair: str, month: Month) -> str:
     name = table("m1", pair)
     if "price_side" not in columns_of(connection, name):
         return "bid"
-    bounds = [to_datetime(month.first_minute), to_datetime(month.end_minute)]
+    bounds = [to_datetime(month.first_minute), to_datetime(month.end_minute if end is None else end)]
     query = sql.SQL("SELECT DISTINCT price_side FROM {} WHERE ts_utc >= %s AND ts_utc < %s")
     sides = [str(side) for (side,) in connection.execute(query.format(qualified(name)), bounds)]
     return sides[0] if len(sides) == 1 else "unknown"

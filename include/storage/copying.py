@@ -49,7 +49,11 @@ def _field(values: FloatArray | str | None, sql_type: str) -> _Field:
         return _Field(f"S{len(text)}", len(text), text)
     if np.isnan(values).all():
         return _Field(None, -1, b"")
-    return _Field(">i2", 2, values) if sql_type == "SMALLINT" else _Field(">f8", 8, values)
+    if sql_type == "SMALLINT":
+        return _Field(">i2", 2, values)
+    if sql_type == "TIMESTAMP WITH TIME ZONE":
+        return _Field(">i8", 8, (values - _PG_EPOCH) * _MINUTE)  # whole and below 2**53: exact
+    return _Field(">f8", 8, values)
 
 
 def encode(
@@ -61,7 +65,8 @@ def encode(
         ts: shape (n,), epoch minutes, the first field of each row.
         columns: the other fields in order: shape (n,) with NaN for NULL, or one text for all rows,
             or None for NULL in all rows.
-        types: SQL type of each column; SMALLINT is sent as two bytes, other numbers as float8.
+        types: SQL type of each column; SMALLINT is sent as two bytes, other numbers as float8, and those
+            of a TIMESTAMP WITH TIME ZONE are epoch minutes.
     """
     fields = [_field(values, types[name]) for name, values in columns.items()]
     layout: list[tuple[str, str]] = [("fields", ">i2"), ("ts_length", ">i4"), ("ts", ">i8")]

@@ -167,9 +167,38 @@ def logged_months(connection: Connection, tables: Sequence[str]) -> list[Month]:
     return sorted(Month.of_day(cast(date, day)) for (day,) in rows)
 
 
+class Gate(NamedTuple):
+    """What the last gate of a partition left.
+
+    Attributes:
+        table, month: the partition.
+        report: link of its page.
+        seen: what the partition was, see `include.quality.memory`; empty where it was not right.
+    """
+
+    table: str
+    month: Month
+    report: str
+    seen: str
+
+
+def gates_of(connection: Connection, tables: Sequence[str], months: Sequence[Month]) -> list[Gate]:
+    """The last gates of some partitions."""
+    rows = connection.execute(
+        "SELECT table_name, month, report, coalesce(seen, '') FROM bqx.gate_log"
+        " WHERE table_name = any(%s) AND month = any(%s)",
+        [list(tables), [date(month.year, month.month, 1) for month in months]],
+    )
+    return [
+        Gate(str(table), Month.of_day(cast(date, day)), str(report), str(seen))
+        for table, day, report, seen in rows
+    ]
+
+
 def record_gates(
     connection: Connection,
     findings: Mapping[tuple[str, Month], int],
+    seen: Mapping[tuple[str, Month], str],
     *,
     report: str,
     run_label: str,
@@ -180,6 +209,7 @@ def record_gates(
     Args:
         connection: a session.
         findings: number of findings by table and month; 0 where the partition is right.
+        seen: what the partitions that are right were when the gate began.
         report: path of the page.
         run_label: name of the run.
         checked_at: when the gate began; what was built later it may not have seen.
@@ -190,6 +220,7 @@ def record_gates(
             "tables": [table for table, _ in findings],
             "months": [date(month.year, month.month, 1) for _, month in findings],
             "findings": list(findings.values()),
+            "seen": [seen.get(partition) for partition in findings],
             "report": report,
             "run_label": run_label,
             "checked_at": checked_at,

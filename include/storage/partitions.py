@@ -7,7 +7,7 @@ transaction never happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import psycopg
@@ -15,12 +15,22 @@ from psycopg import sql
 
 from include.errors import Busy, SchemaMismatch
 from include.names import SCHEMA, Month, partition, to_datetime
-from include.storage import legacy_columns, locks
+from include.storage import belongings, legacy_columns, locks
+from include.storage.belongings import Belongings
 from include.storage.connection import Connection, exists, qualified, statement
+from include.storage.fitness import bound_of, bounds, unfit
 from include.storage.legacy_columns import LegacyColumn
 from include.storage.tables import Table
 
 SWAP_PATIENCE = 60.0  # seconds of jittered retries before the build gives up
+# What the server says of a table of which a month cannot be replaced: see `include.storage.fitness`.
+_UNFIT = (
+    psycopg.errors.DependentObjectsStillExist,
+    psycopg.errors.ForeignKeyViolation,
+    psycopg.errors.CheckViolation,
+    psycopg.errors.InvalidObjectDefinition,
+    psycopg.errors.WrongObjectType,
+)
 BUILD_PATIENCE = "600s"  # a second builder of the same month waits this long for the first
 
 
@@ -46,8 +56,14 @@ def attached_months(connection: Connection, table: str) -> dict[str, str]:
 
 def partition_of(connection: Connection, table: str, month: Month) -> str | None:
     """Name of the attached partition that holds exactly this month, whatever it is called."""
-    first, end = _bounds(month)
-    return attached_months(connection, table).get(f"FOR VALUES FROM ('{first}') TO ('{end}')")
+    return attached_months(connection, table).get(bound_of(month))
+
+
+def oid_of(connection: Connection, table: str) -> int:
+    """What the server calls a table; another one of the same name has another number."""
+    row = connection.execute("SELECT %s::REGCLASS::OID::BIGINT", [f"{SCHEMA}.{table}"]).fetchone()
+    assert row is not None
+    return int(str(row[0]))
 
 
 def count_rows(connection: Connection, table: str) -> int:
@@ -76,12 +92,35 @@ def lock_month(connection: Connection, table: str, month: Month) -> None:
         ) from error
 
 
+def ensure_month(connection: Connection, table: str, month: Month) -> bool:
+    """Attach an empty partition for a month unless it has one; returns True if it was attached.
+
+    Raises:
+        Busy: a builder held the month, or queries the table, for too long.
+        SchemaMismatch: a table of the partition's name is in the way, or builds cannot work with the table.
+    """
+    if partition_of(connection, table, month) is not None:
+        return False
+    name = partition(table, month)
+    with connection.transaction():
+        lock_month(connection, table, month)
+        if partition_of(connection, table, month) is not None:
+            return False
+        _check_name_is_free(connection, table, name, None)
+        first, end = (sql.Literal(bound) for bound in bounds(month))
+        create = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})")
+        attach = create.format(qualified(name), qualified(table), first, end)
+        _change(connection, table, month, lambda: connection.execute(attach))
+    return True
+
+
 def replace_month(
     connection: Connection, table: Table, month: Month, rows: Iterable[bytes], *, keep: Kept | None = None
 ) -> Replaced:
     """Write one month and swap it in. Call inside a transaction that holds `lock_month`.
 
-    Columns of the table that are not ours keep their values: see `include.storage.legacy_columns`.
+    Columns of the table that are not ours keep their values (`include.storage.legacy_columns`), and what the
+    present partition has of its own goes to the new one (`include.storage.belongings`).
 
     Args:
         connection: an open transaction.
@@ -95,7 +134,8 @@ def replace_month(
 
     Raises:
         Busy: readers held the table for longer than `SWAP_PATIENCE`.
-        SchemaMismatch: a table of the partition's name is in the way.
+        SchemaMismatch: a table of the partition's name is in the way, builds cannot work with the table
+            (`include.storage.fitness`), or what the partition has of its own cannot be kept.
         MigrationFailed: legacy values would not survive.
     """
     name = partition(table.name, month)
@@ -112,12 +152,14 @@ def replace_month(
         count = _write(connection, table, staging, present, rows, keep)
         legacy_columns.restore_defaults(connection, qualified(staging), legacy)
         _add_key(connection, staging)
-    _swap(connection, table.name, month, name, staging, present)
+    own = belongings.read(connection, present, staging, name) if present is not None else Belongings("")
+    belongings.give(connection, own, own.first)
+    _swap(connection, table.name, month, name, staging, present, own)
     return Replaced(count, aside)
 
 
 def _create_staging(connection: Connection, parent: str, month: Month, staging: str) -> None:
-    first, end = (sql.Literal(bound) for bound in _bounds(month))
+    first, end = (sql.Literal(bound) for bound in bounds(month))
     connection.execute(
         statement(
             "storage/create_staging",
@@ -219,9 +261,15 @@ def _has_rows(connection: Connection, table: str) -> bool:
 
 
 def _swap(
-    connection: Connection, parent: str, month: Month, name: str, staging: str, present: str | None
+    connection: Connection,
+    parent: str,
+    month: Month,
+    name: str,
+    staging: str,
+    present: str | None,
+    own: Belongings,
 ) -> None:
-    first, end = (sql.Literal(bound) for bound in _bounds(month))
+    first, end = (sql.Literal(bound) for bound in bounds(month))
     attach = statement(
         "storage/attach_staging",
         staging=qualified(staging),
@@ -233,29 +281,37 @@ def _swap(
         first=first,
         end=end,
     )
+
+    def swap() -> None:
+        if present is not None:
+            names = (qualified(parent), qualified(present))
+            connection.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(*names))
+            connection.execute(sql.SQL("DROP TABLE {}").format(qualified(present)))
+        belongings.give(connection, own, own.names)
+        connection.execute(attach)
+        belongings.give(connection, own, own.last)
+
+    _change(connection, parent, month, swap)
+
+
+def _change(connection: Connection, parent: str, month: Month, change: Callable[[], object]) -> None:
+    """Change which partitions a table has, without anybody queuing behind us."""
     try:
         for attempt in locks.attempts(SWAP_PATIENCE):
             with attempt, connection.transaction():
                 locks.limit_waiting(connection)
-                if present is not None:
-                    connection.execute(
-                        sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(
-                            qualified(parent), qualified(present)
-                        )
-                    )
-                    connection.execute(sql.SQL("DROP TABLE {}").format(qualified(present)))
-                connection.execute(attach)
+                change()
                 locks.end_limit(connection)
     except locks.REFUSED as error:
         raise Busy(
             f"Queries held {SCHEMA}.{parent} for more than {SWAP_PATIENCE:.0f} s, so {month} could not be "
             "swapped in. The old month is untouched; end the long query, then clear this task."
         ) from error
-    except psycopg.errors.DependentObjectsStillExist as error:
+    except _UNFIT as error:
+        reasons = unfit(connection, [parent]).get(parent) or [error.diag.message_primary or str(error)]
         raise SchemaMismatch(
-            f"A view or another object depends on the partition {SCHEMA}.{present} itself, so it cannot be "
-            f"replaced ({error.diag.message_detail}). The old month is untouched. Let it read "
-            f"{SCHEMA}.{parent} instead, then clear this task."
+            f"{SCHEMA}.{parent} cannot get its month {month}: {'; '.join(reasons)}. The old month is "
+            "untouched; do what is said, then clear this task."
         ) from error
 
 
@@ -263,10 +319,5 @@ def _check_name_is_free(connection: Connection, parent: str, name: str, present:
     if name != present and exists(connection, name):
         raise SchemaMismatch(
             f"Table {SCHEMA}.{name} exists but is not the partition of {SCHEMA}.{parent} for that month. "
-            "Nothing was changed. Attach, rename or drop it, then clear this task."
+            "Nothing was changed. Attach or rename it, then clear this task."
         )
-
-
-def _bounds(month: Month) -> tuple[str, str]:
-    """Half-open bounds with an explicit offset, spelled as PostgreSQL prints them."""
-    return f"{month}-01 00:00:00+00", f"{month.next}-01 00:00:00+00"

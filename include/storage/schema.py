@@ -24,7 +24,7 @@ from include.storage.upgrade import upgrade
 _DDL_LOCK = "bqx: create tables"
 _MIGRATE = (
     "Run the DAG bqx_migrate: it renames legacy columns whose names the catalogue uses to legacy_{name}. "
-    "If the table is not a legacy one, rename or drop it."
+    "If the table is not a legacy one, rename it."
 )
 
 
@@ -152,7 +152,7 @@ def _add_column(table: Table, name: str, ours: Iterable[str]) -> sql.Composed:
 def _check(connection: Connection, table: Table, present: dict[str, str]) -> None:
     if table.family not in STORED:
         raise SchemaMismatch(
-            f"{_headline(table, _difference(table, present))} Rename or drop that table, or run the bundle "
+            f"{_headline(table, _difference(table, present))} Rename that table, or run the bundle "
             "version that made it."
         )
     changed = _changed(table, present)

@@ -76,7 +76,12 @@ def refuse_unmigrated(connection: Connection, pairs: Sequence[str]) -> None:
 
 def legacy_tables(connection: Connection, pairs: Iterable[str]) -> list[str]:
     """Partitioned tables, and partitions, of some pairs that have their legacy names."""
-    values = {"pattern": legacy_pattern(pairs)}
+    olds, pairs_ = "|".join(LEGACY.values()), "|".join(pairs)
+    values = {
+        "parents": legacy_pattern(pairs_.split("|")),
+        "partitions": f"^({olds})_({pairs_})_",
+        "attached_to": f"^({olds}|{'|'.join(LEGACY)})_({pairs_})(_|$)",
+    }
     return [str(name) for (name,) in connection.execute(statement("storage/list_legacy_tables"), values)]
 
 

@@ -9,8 +9,8 @@ from include.features.catalogue import family
 from include.features.shared import SHARED_COLUMNS
 
 DOUBLE, SMALLINT, TEXT = "DOUBLE PRECISION", "SMALLINT", "TEXT"
+MOMENT = "TIMESTAMP WITH TIME ZONE"
 WINDOWS = (15, 30, 45, 60, 75)
-PRICE_SIDES = ("bid", "mid", "ask", "unknown")
 
 _OHLC = ("open", "high", "low", "close")
 
@@ -38,6 +38,12 @@ BQX_COLUMNS: dict[str, str] = (
     | {"is_filled": SMALLINT}
 )
 
+PREDICTIONS = "predictions"  # what the deployed models forecast
+PREDICTION_COLUMNS: dict[str, str] = {"version": TEXT, "as_of": MOMENT} | {
+    f"h{minutes}_{name}": SMALLINT if name == "window" else DOUBLE
+    for minutes in WINDOWS
+    for name in ("window", "value", "low", "high")
+}
 
 SHARED = "correlation_shared"  # what the correlation families of all pairs read, computed once
 
@@ -46,7 +52,7 @@ class Table(NamedTuple):
     """A table partitioned by month on ``ts_utc``.
 
     Attributes:
-        family: "m1", "bqx", `SHARED` or a stored family of the catalogue.
+        family: "m1", "bqx", `PREDICTIONS`, `SHARED` or a stored family of the catalogue.
         pair: the currency pair; empty for the one table that all pairs share.
         columns: name and SQL type of every column we write, the key left out, in table order.
         stamped: the table also has ``created_at``, filled by the server.
@@ -73,6 +79,8 @@ def table_of(family_name: str, pair: str) -> Table:
         return Table("m1", pair, M1_COLUMNS, stamped=True)
     if family_name == "bqx":
         return Table("bqx", pair, BQX_COLUMNS, stamped=True)
+    if family_name == PREDICTIONS:
+        return Table(PREDICTIONS, pair, PREDICTION_COLUMNS)
     if family_name == SHARED:
         return Table(SHARED, "", SHARED_COLUMNS)
     columns = {feature.name: feature.dtype for feature in family(family_name).columns}

@@ -20,7 +20,7 @@ from include.storage.tables import SHARED, Table, table_of
 def upgrade(connection: Connection) -> bool:
     """Bring the tables of an older version up to date; returns whether there was anything to do.
 
-    Asks one question where there is nothing to do. Several sessions may call this at once.
+    Asks two questions where there is nothing to do. Several sessions may call this at once.
     """
     if not _is_older(connection):
         return False
@@ -28,15 +28,23 @@ def upgrade(connection: Connection) -> bool:
         connection.execute("LOCK TABLE bqx.build_log IN ACCESS EXCLUSIVE MODE")
         if not _is_older(connection):
             return False
-        for table, columns in _made_by_us(connection):
-            connection.execute(mark(table, columns))
-        connection.execute("ALTER TABLE bqx.build_log ADD COLUMN content_hash NUMERIC")
+        if _lacks(connection, "build_log", "content_hash"):
+            for table, columns in _made_by_us(connection):
+                connection.execute(mark(table, columns))
+            connection.execute("ALTER TABLE bqx.build_log ADD COLUMN content_hash NUMERIC")
+        if _lacks(connection, "gate_log", "seen"):
+            connection.execute("ALTER TABLE bqx.gate_log ADD COLUMN seen TEXT")
     return True
 
 
 def _is_older(connection: Connection) -> bool:
-    columns = _columns(connection, "build_log")
-    return bool(columns) and "content_hash" not in columns
+    return _lacks(connection, "build_log", "content_hash") or _lacks(connection, "gate_log", "seen")
+
+
+def _lacks(connection: Connection, table: str, column: str) -> bool:
+    """Whether the table is there without the column."""
+    columns = _columns(connection, table)
+    return bool(columns) and column not in columns
 
 
 def _made_by_us(connection: Connection) -> Iterator[tuple[Table, list[str]]]:

@@ -66,6 +66,30 @@ class MlflowTracker:
                 self._keep(existing, name, document)
             self._client.set_terminated(existing.info.run_id, FINISHED, end_time=moment)
 
+    def forget(self, before: datetime, jobs: frozenset[str], dry_run: bool) -> int:
+        """Delete runs that ended before a moment, but those of some jobs; returns how many.
+
+        MLflow keeps what is deleted until somebody calls ``mlflow gc``.
+
+        Args:
+            before: UTC.
+            jobs: names of training jobs whose runs stay.
+            dry_run: count them only.
+        """
+        moment = round(before.timestamp() * 1000)
+        found, token = [], None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment], f"attributes.end_time < {moment}", page_token=token
+            )
+            found += [run.info.run_id for run in page if run.data.tags.get(KEY, "") not in jobs]
+            token = page.token
+            if not token:
+                break
+        for run_id in () if dry_run else found:
+            self._client.delete_run(run_id)
+        return len(found)
+
     def _ensure_run(self, run: TrackedRun, started: int) -> Any:
         """The run of this name. If two tasks created it at once, both keep the same and delete the other."""
         runs = self._search(run.name)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from include.training.container.code import HERE, REQUIREMENTS, code_hash, modules
 from include.training.container.models import NETWORKS
 
-__all__ = ["CONTAINER", "ENTRY", "code_hash", "code_key", "pack"]
+__all__ = ["CONTAINER", "ENTRY", "PACKAGES", "code_hash", "code_key", "pack", "pack_files"]
 
 CONTAINER = HERE
 ENTRY = "train.py"
@@ -42,6 +43,11 @@ def pack(model: str, folder: Path = CONTAINER) -> bytes:
     files[ENTRY] = (folder / ENTRY).read_bytes()
     if model in NETWORKS:
         files |= {name: (folder / "networks" / name).read_bytes() for name in REQUIREMENTS}
+    return pack_files(files)
+
+
+def pack_files(files: Mapping[str, bytes]) -> bytes:
+    """A tar.gz of some files by name; the same files give the same bytes."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, body in sorted(files.items()):

@@ -145,11 +145,10 @@ class Trained(NamedTuple):
 
 def trained_models(bucket: ObjectStore) -> Trained:
     """Which models of the newest data set have been trained, from two listings of the bucket."""
-    datasets = bucket._replace(prefix=DATASETS)
-    dataset_id = next(iter(newest(datasets)), "")
-    if not dataset_id:
+    manifest = newest_dataset(bucket)
+    if manifest is None:
         return Trained("", {})
-    folder = folder_of(open_manifest(datasets, dataset_id).content_hash)
+    folder = folder_of(manifest.content_hash)
     by_pair: dict[str, set[str]] = {}
     named = {short: model for model, short in MODELS.items()}
     for found in bucket.list(folder):
@@ -157,7 +156,14 @@ def trained_models(bucket: ObjectStore) -> Trained:
         if name == RESULT:
             _, pair, short, _ = job.split("-")
             by_pair.setdefault(pair, set()).add(named[short])
-    return Trained(dataset_id, by_pair)
+    return Trained(manifest.dataset_id, by_pair)
+
+
+def newest_dataset(bucket: ObjectStore) -> Manifest | None:
+    """The newest complete data set of a bucket; None if there is none."""
+    datasets = bucket._replace(prefix=DATASETS)
+    dataset_id = next(iter(newest(datasets)), None)
+    return None if dataset_id is None else open_manifest(datasets, dataset_id)
 
 
 def _planned(

@@ -16,7 +16,7 @@ from typing import Any
 from include.dataset.export import open_manifest
 from include.errors import RegistryRefused
 from include.objects import ObjectStore
-from include.training.decisions import decisions_of
+from include.training.choice.record import read
 from include.training.requests import DATASETS
 
 __all__ = ["GROUPS", "register"]
@@ -50,10 +50,12 @@ def register(
 
     Raises:
         RegistryRefused: SageMaker does not take one; says which.
-        MissingInput: a record, or the data set that it names, is gone.
+        QualityError: a record is gone or was changed.
+        MissingInput: the data set that it names is gone.
     """
     manifest = cache(lambda dataset_id: open_manifest(bucket._replace(prefix=DATASETS), dataset_id))
-    wanted = {key: record for key, record in decisions_of(bucket, choice).items() if record["archives"]}
+    records = {key: read(bucket, key).content for key in choice["records"].values()}
+    wanted = {key: record for key, record in records.items() if record["archives"]}
     packages: dict[str, str] = {}
     created = 0
     for key, record in wanted.items():

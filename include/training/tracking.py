@@ -15,7 +15,7 @@ from include.reports import FOLDER, INDEX, Reports
 from include.tracking import outbox
 from include.tracking.mlflow_tracker import MlflowTracker
 from include.tracking.run import TrackedRun
-from include.training.decisions import decisions_of
+from include.training.choice.record import read
 from include.training.jobs import result_of
 from include.training.requests import DATASETS
 from include.training.scoring import KIND
@@ -55,7 +55,8 @@ def track(
         ``tracked`` and ``waiting``, numbers of records; ``summary``, a sentence.
 
     Raises:
-        MissingInput: the leaderboard or a decision record is not there.
+        MissingInput: the leaderboard is not there.
+        QualityError: a decision record is gone or was changed.
     """
     if not uri:
         return _outcome(outbox.Delivery(0, 0, ""), "No model was tracked: there is no connection bqx_mlflow.")
@@ -89,7 +90,7 @@ def _runs(
         "run": run_label,
         "report": reports.link(KIND, run_label, INDEX),
     }
-    decisions = {record["pair"]: (key, record) for key, record in decisions_of(bucket, choice).items()}
+    decisions = {pair: read(bucket, key) for pair, key in choice["records"].items()}
     reported = {(job["pair"], job["model"]): job for job in scores["jobs"]}
     for job in [*planned["jobs"], *(networks or {"jobs": ()})["jobs"]]:
         pair, model = job["pair"], job["model"]
@@ -99,7 +100,7 @@ def _runs(
         card = reported[pair, model]["card"]
         tags = lineage | _identity(bucket, job, result, card) | _verdicts(scores, pair, model)
         if pair in decisions:
-            tags |= _decision(*decisions[pair], model)
+            tags |= _decision(decisions[pair].key, decisions[pair].content, model)
         seconds = float(result["seconds"] or 0)
         yield TrackedRun(
             name=job["name"],

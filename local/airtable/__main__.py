@@ -1,8 +1,12 @@
-"""``python -m local.airtable --folder F --port P``: serve until SIGTERM or Ctrl-C."""
+"""``python -m local.airtable --folder F --port P``: serve until SIGTERM or Ctrl-C.
+
+Environment: AIRTABLE_TOKEN, the token that clients have to show.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.airtable", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the base is kept")
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free")
-    parser.add_argument("--token", default=TOKEN, help="that clients have to show")
+    token = os.environ.get("AIRTABLE_TOKEN", TOKEN)
+    parser.add_argument("--token", default=token, help="that clients have to show; others see it here")
     parser.add_argument("--base-id", default=BASE_ID, help="id of the base")
     parser.add_argument(
         "--penalty", type=float, default=PENALTY, help="seconds of silence after too many requests"

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.airtable.faults import Fault
-from local.airtable.schema import LINKS, SELECT, TEXTS, Field, Table, made_id
+from local.airtable.schema import LINKS, RICH_TEXT, SELECT, TEXTS, Field, Table, made_id
 
 LONGEST_TEXT = 100_000  # characters
 _RECORD = re.compile(r"rec[A-Za-z0-9]{14}")
-_NUMBERS = ("number", "currency")
+_NUMBERS = ("number", "currency", "percent", "duration", "rating")
+_PUNCTUATION = re.compile(r"\\([!-/:-@\[-`{-~])|([\\`*_\[\]<>#~])")
 
 
 def cell(field: Field, value: Any, tables: Mapping[str, Table], typecast: bool) -> Any:
@@ -42,7 +43,16 @@ def _text(field: Field, value: Any, typecast: bool) -> str | None:
         value = str(value)
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         raise _refused(field)
-    return value or None
+    return _spelled(value) if value and field.type == RICH_TEXT else value or None
+
+
+def _spelled(markdown: str) -> str:
+    """Rich text as Airtable gives it back: punctuation escaped, once, and a line end.
+
+    Emphasis, headings and the like are not known here: what might be one is text.
+    """
+    escaped = _PUNCTUATION.sub(lambda found: f"\\{found[1] or found[2]}", markdown)
+    return f"{escaped.rstrip()}\n"
 
 
 def _number(field: Field, value: Any, typecast: bool) -> int | float:
@@ -52,6 +62,8 @@ def _number(field: Field, value: Any, typecast: bool) -> int | float:
         except ValueError as problem:
             raise _refused(field) from problem
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _refused(field)
+    if field.type == "rating" and not (float(value).is_integer() and 1 <= value <= field.options["max"]):
         raise _refused(field)
     return int(value) if float(value).is_integer() else value  # the precision is for people only
 

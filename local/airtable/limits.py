@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 import time
@@ -112,10 +113,10 @@ class Limits:
         return self._total
 
     def told(self) -> dict[str, Any]:
-        """All numbers: by token, and of all together."""
+        """All numbers: by token, of which the beginning of its SHA-256 is told, and of all together."""
         with self._lock:
             return {
-                "tokens": {token: one.told() for token, one in self._counts.items()},
+                "tokens": {_named(token): one.told() for token, one in self._counts.items()},
                 "total": self._total.told(),
                 "answers": {str(status): n for status, n in sorted(self.statuses.items())},
             }
@@ -144,3 +145,7 @@ class Limits:
             count.refused += 1
         wait = max(1, math.ceil(self._until - now))
         return Fault("RATE_LIMIT_REACHED", headers={"Retry-After": str(wait)})
+
+
+def _named(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()[:8]

@@ -12,7 +12,7 @@ from local.airtable.faults import Fault
 from local.airtable.schema import LINKS, SELECT, TEXTS, Field, Record, Table
 
 FIRST = "Stages"  # what people look at
-LONG_TEXT = TEXTS[1]
+LONG_TEXTS = TEXTS[1:]
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
 _ID = re.compile(r"rec[A-Za-z0-9]{14}")
 _SHOWN_LINKS = 3
@@ -94,7 +94,7 @@ def _cells(fields: Sequence[Field], record: Record, names: dict[str, tuple[Table
 def _plain(field: Field, value: Any) -> Cell:
     if field.type == SELECT:
         return Cell("select", value, _colour(field, value))
-    if field.type == LONG_TEXT:
+    if field.type in LONG_TEXTS:
         return Cell("long", value)
     if isinstance(value, int | float):
         return Cell("number", f"{value:,}")

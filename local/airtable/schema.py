@@ -9,7 +9,8 @@ from typing import Any
 
 LINKS = "multipleRecordLinks"
 SELECT = "singleSelect"
-TEXTS = ("singleLineText", "multilineText")
+RICH_TEXT = "richText"  # Markdown, which reads back in Airtable's own spelling
+TEXTS = ("singleLineText", "multilineText", RICH_TEXT)
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -92,9 +93,9 @@ def made_id(prefix: str, text: str) -> str:
     return prefix + "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:14])
 
 
-def text(table: str, *names: str, long: bool = False) -> list[Field]:
+def text(table: str, *names: str, long: bool = False, rich: bool = False) -> list[Field]:
     """Text fields of a table."""
-    kind = TEXTS[1] if long else TEXTS[0]
+    kind = RICH_TEXT if rich else TEXTS[1] if long else TEXTS[0]
     return [Field(made_id("fld", f"{table} {name}"), name, kind) for name in names]
 
 

@@ -17,11 +17,12 @@ from local.airtable.page import page
 from local.airtable.schema import Record, Table
 from local.airtable.seed import old_plan
 from local.airtable.trouble import Trouble
+from local.stand_in import is_our_name
 
 HOST = "127.0.0.1"
 BASE_ID = "appBQXembedded001"  # made up
 BASE_NAME = "BQX ML"
-TOKEN = "patBQXembedded01.local"  # of a server that listens on this machine only
+TOKEN = "patBQXembedded01.local"  # of a server that is started by hand; `make run` makes one
 BATCH = 10  # records a request writes, at most
 READ, WRITE, SCHEMA = "data.records:read", "data.records:write", "schema.bases:read"
 _WRITES = ("POST", "PATCH", "PUT", "DELETE")
@@ -125,7 +126,7 @@ class Handler(Connection):
         return 200, "application/json", json.dumps(answer, ensure_ascii=False).encode()
 
     def _people(self) -> Answer:
-        if self.command != "GET" or len(self.parts) > 1:
+        if self.command != "GET" or len(self.parts) > 1 or not is_our_name(self.headers.get("Host", "")):
             raise Fault("NOT_FOUND")
         if self.parts == ["-counts"]:
             return 200, "application/json", json.dumps(self.server.limits.told()).encode()

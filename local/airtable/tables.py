@@ -61,7 +61,8 @@ def _phases() -> list[Field]:
         *number(own, "Phase Number"),
         select(own, "Status", PHASE_STATUS),
         *text(own, "Duration"),
-        *text(own, "Description", "Objectives", "Deliverables", "Success Criteria", "Notes", long=True),
+        *text(own, "Description", "Objectives", "Deliverables", "Notes", long=True),
+        *text(own, "Success Criteria", rich=True),
         *number(own, "Estimated Budget"),
         link(own, "Plan (Link)", "Plans", "Phases (Link)"),
     ]

@@ -1,4 +1,7 @@
-"""``python -m local.aws --folder F --port P --s3 URL``: serve until SIGTERM or Ctrl-C."""
+"""``python -m local.aws --folder F --port P --s3 URL``: serve until SIGTERM or Ctrl-C.
+
+Environment: AWS_SECRET_ACCESS_KEY, the secret that clients must sign with.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.aws.server import Server
-from local.aws.settings import GRACE, HOST, QUOTA, RATE, Settings
-from local.s3.server import KEY_ID
+from local.aws.settings import GRACE, HOST, MODEL_MEMORY, QUOTA, RATE, Settings
+from local.s3.server import KEY_ID, SECRET
 from local.stand_in import serve
 
 
@@ -23,23 +26,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--s3", required=True, metavar="URL", help="address of the S3 stand-in")
     add(
         "--image", action="append", default=[], metavar="PATTERN=PYTHON", type=_image,
-        help="which interpreter stands for the training images of a pattern",
+        help="which interpreter stands for the images of a pattern",
     )  # fmt: skip
     add("--key-id", default=KEY_ID, help="access key id that clients must sign with")
     add("--quota", type=int, default=QUOTA, help="instances of one type that training jobs may have at once")
     add("--rate", type=int, default=RATE, help="calls of one operation of SageMaker in any second")
     add("--grace", type=float, default=GRACE, help="seconds between SIGTERM and SIGKILL of a stopped job")
     add("--slots", type=int, default=os.cpu_count() or 1, help="jobs whose code runs at once; others wait")
+    add("--model-memory", type=int, default=MODEL_MEMORY, help="bytes of models that an instance holds")
+    add("--topic", action="append", default=[], metavar="ARN", help="a topic of SNS that is there")
     options = parser.parse_args(arguments)
     settings = Settings(
         options.folder,
         options.s3,
         images=tuple(options.image),
         key_id=options.key_id,
+        secret=os.environ.get("AWS_SECRET_ACCESS_KEY", SECRET),
         quota=options.quota,
         rate=options.rate,
         grace=options.grace,
         slots=options.slots,
+        model_memory=options.model_memory,
+        topics=tuple(options.topic),
     )
     return serve(
         lambda: Server(settings, options.port),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
 import re
@@ -14,7 +16,15 @@ from werkzeug.wsgi import get_input_stream
 from local.aws.errors import CBOR, JSON, QUERY, REST
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/aws4_request")
-_NAMES = ("TrainingJobName", "HyperParameterTuningJobName", "ResourceArn")
+_NAMES = (
+    "TrainingJobName", "HyperParameterTuningJobName", "ResourceArn", "EndpointName", "EndpointConfigName",
+    "ModelName",
+)  # fmt: skip
+SAGEMAKER = ("sagemaker", "sagemaker-runtime")  # both sign as the first; a scope may still say the second
+CLOUDWATCH = "monitoring"  # as CloudWatch signs
+COST_EXPLORER = "ce"
+INVOKE = "InvokeEndpoint"
+_INVOCATION = re.compile(r"/endpoints/([^/?]+)/invocations")
 _RPC = re.compile(r"/service/[^/]+/operation/([^/?]+)")
 
 
@@ -28,6 +38,8 @@ class Call(NamedTuple):
         key_id: that signed it, empty for none.
         protocol: in which an error is written.
         body: what was sent, empty for S3 whose bodies are passed on unread.
+        endpoint: whose model is asked; empty for other requests.
+        digest: SHA-256 of the body as it came.
     """
 
     service: str
@@ -36,10 +48,14 @@ class Call(NamedTuple):
     key_id: str
     protocol: str
     body: bytes = b""
+    endpoint: str = ""
+    digest: str = ""
 
     @property
     def name(self) -> str:
-        """The job a request of SageMaker is about; empty if it is about none."""
+        """The job or endpoint a request of SageMaker is about; empty if it is about none."""
+        if self.operation == INVOKE:
+            return self.endpoint
         with suppress(ValueError, AttributeError):
             parameters = json.loads(self.body or b"{}")
             named = [parameters[name] for name in _NAMES if parameters.get(name)]
@@ -52,16 +68,20 @@ def read(environ: dict[str, Any]) -> Call:
     method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
     scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     key_id, region, service = scope.groups() if scope else ("", "", "s3")
-    if not scope and path.startswith("/moto-api"):
-        return Call("moto-api", method, "", "", JSON)
     if service == "s3":
         return Call(service, method, region, key_id, REST)
     body = get_input_stream(environ).read()
+    digest = hashlib.sha256(body).hexdigest()
+    if environ.pop("HTTP_CONTENT_ENCODING", "") == "gzip":  # boto3 makes large requests to CloudWatch smaller
+        body = gzip.decompress(body)
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
+    invocation = _INVOCATION.fullmatch(path) if service in SAGEMAKER else None
+    if invocation and method == "POST":
+        return Call(service, INVOKE, region, key_id, JSON, body, invocation[1], digest)
     operation, protocol = _operation(environ, body)
-    return Call(service, operation, region, key_id, protocol, body)
+    return Call(service, operation, region, key_id, protocol, body, digest=digest)
 
 
 def _operation(environ: dict[str, Any], body: bytes) -> tuple[str, str]:

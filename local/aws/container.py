@@ -13,7 +13,7 @@ from typing import Any
 from local.aws import channels
 from local.aws.channels import InputError
 from local.aws.jobs import name_of
-from local.aws.storage import SECRET, Place, Storage
+from local.aws.storage import Place, Storage
 
 HOST = "algo-1"
 BASE = Path("/opt/ml")  # where AWS has what lies in the private root here
@@ -97,38 +97,25 @@ class Container:
             InputError: there is none, or it is no archive.
         """
         uri = str(_decoded(self._all.get("sagemaker_submit_directory", "")))
-        packed = storage.read(Place.of(uri)) if uri.startswith("s3://") else None
-        if packed is None:
-            raise InputError(
-                f"AlgorithmError: the code {uri!r} (sagemaker_submit_directory) does not exist, exit code: 1"
-            )
-        try:
-            with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-                archive.extractall(self.code, filter="data")
-        except tarfile.TarError as error:
-            raise InputError(f"AlgorithmError: {uri} cannot be unpacked: {error}, exit code: 1") from error
+        unpack(uri, "sagemaker_submit_directory", storage, self.code)
 
-    def environment(self, endpoint: str, s3: str, key_id: str) -> dict[str, str]:
+    def environment(self, endpoint: str, s3: str, key_id: str, secret: str) -> dict[str, str]:
         """All variables the job sees: nothing of the stack's but its addresses.
 
         Args:
             endpoint: of the embedded AWS.
             s3: of the S3 stand-in.
-            key_id: the stand-in's key.
+            key_id: of the stand-ins' key.
+            secret: likewise.
         """
-        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         account = {
-            "AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": s3,
         }  # fmt: skip
         region = str(self._job["region"])
         return (
-            kept
-            | {"HOME": str(self.root / "tmp"), "TMPDIR": str(self.root / "tmp"), "USER": "root"}
-            | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self.code)}
+            bare(self.root / "tmp", self.code, region)
             | ({} if self._job.get("EnableNetworkIsolation") else account)
-            | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_EC2_METADATA_DISABLED": "true"}
-            | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
             | dict(self._job.get("Environment", {}))
             | {"SAGEMAKER_BASE_DIR": str(self.root), "SAGEMAKER_REGION": region}
             | {"SAGEMAKER_JOB_NAME": name_of(self._job), "CURRENT_HOST": HOST}
@@ -185,6 +172,45 @@ class Container:
             "current_group_name": "homogeneousCluster", "instance_groups": [group],
             "network_interface_name": "eth0",
         }  # fmt: skip
+
+
+def unpack(uri: str, named: str, storage: Storage, folder: Path) -> None:
+    """Fetch an archive of code and unpack it into a folder.
+
+    Args:
+        uri: of the archive.
+        named: where that address stood, for the message.
+        storage: S3.
+        folder: where to.
+
+    Raises:
+        InputError: there is none, or it is no archive.
+    """
+    packed = storage.read(Place.of(uri)) if uri.startswith("s3://") else None
+    if packed is None:
+        raise InputError(f"AlgorithmError: the code {uri!r} ({named}) does not exist, exit code: 1")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+            archive.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise InputError(f"AlgorithmError: {uri} cannot be unpacked: {error}, exit code: 1") from error
+
+
+def bare(temporary: Path, code: Path, region: str) -> dict[str, str]:
+    """Variables that every container has: nothing of the stack's, and no way to accounts of its user.
+
+    Args:
+        temporary: the home folder, and where temporary files go.
+        code: where Python looks for modules.
+        region: of AWS.
+    """
+    return (
+        {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        | {"HOME": str(temporary), "TMPDIR": str(temporary), "USER": "root"}
+        | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(code)}
+        | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_EC2_METADATA_DISABLED": "true"}
+        | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    )
 
 
 def _decoded(text: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from local.aws import channels, jobs, listing, model, refusals
 from local.aws.call import Call
 from local.aws.errors import ServiceError
+from local.aws.hosting.control import HostingControl
 from local.aws.kinds import TRAINING_JOB
 from local.aws.packages import Packages
 from local.aws.refusals import Throttle
@@ -34,13 +35,21 @@ class Control:
         storage: S3, to see whether inputs are there.
         runner: runs the training jobs.
         tuner: runs the tuning jobs.
+        hosting: answers the requests about endpoints.
     """
 
     def __init__(
-        self, settings: Settings, store: Store, tunings: Store, storage: Storage, runner: Runner, tuner: Tuner
+        self,
+        settings: Settings,
+        store: Store,
+        tunings: Store,
+        storage: Storage,
+        runner: Runner,
+        tuner: Tuner,
+        hosting: HostingControl,
     ) -> None:
         self._settings, self._store, self._storage, self._runner = settings, store, storage, runner
-        self._stores = {each.kind.resource: each for each in (store, tunings)}
+        self._stores = {each.kind.resource: each for each in (store, tunings, *hosting.stores)}
         self._throttle = Throttle(settings.rate)
         self._operations: dict[str, Callable[[Parameters, Call], Document | None]] = {
             "CreateTrainingJob": self._create,
@@ -49,6 +58,7 @@ class Control:
             "ListTrainingJobs": self._list,
             "DeleteTrainingJob": self._delete,
             **TuningControl(settings, store, tunings, storage, tuner).operations,
+            **hosting.operations,
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
             "DeleteTags": self._delete_tags,

@@ -25,11 +25,13 @@ class Listing(NamedTuple):
         kind: of the jobs.
         member: of the answer, that holds the list.
         order: by what it is sorted if nobody says so.
+        backwards: the last ones come first, if nobody says so.
     """
 
     kind: Kind
     member: str
     order: str
+    backwards: bool = False
 
 
 TRAINING_JOBS = Listing(TRAINING_JOB, "TrainingJobSummaries", "CreationTime")
@@ -50,7 +52,7 @@ def page(jobs: Sequence[Document], asked: Mapping[str, Any], listing: Listing = 
         ServiceError: the token is none of ours.
     """
     order = asked.get("SortBy", listing.order)
-    backwards = asked.get("SortOrder") == "Descending"
+    backwards = asked.get("SortOrder", "Descending" if listing.backwards else "") == "Descending"
 
     def position(job: Document) -> tuple[Any, str]:
         name = listing.kind.name(job)

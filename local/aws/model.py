@@ -1,4 +1,4 @@
-"""SageMaker's own description of its operations, by which requests are checked and answers cut."""
+"""AWS's own description of a service's operations, by which requests are checked and answers cut."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from typing import Any
 
 from local.aws.errors import ServiceError, invalid
 
+SAGEMAKER, CLOUDWATCH = "sagemaker", "cloudwatch"
+_NAMES = {SAGEMAKER: "SageMaker", CLOUDWATCH: "CloudWatch"}
+
 
 @cache
-def _service() -> Any:
+def service_model(service: str) -> Any:
+    """What botocore knows of a service."""
     from botocore.session import get_session
 
-    return get_session().get_service_model("sagemaker")
+    return get_session().get_service_model(service)
 
 
-def check(operation: str, parameters: dict[str, Any]) -> None:
+def check(operation: str, parameters: dict[str, Any], service: str = SAGEMAKER) -> None:
     """Refuse a request that does not fit the description.
 
     Args:
         operation: name of the operation.
         parameters: of the request, as it came.
+        service: SAGEMAKER or CLOUDWATCH.
 
     Raises:
         ServiceError: ValidationException with the names of all members that do not fit, or
@@ -30,9 +35,11 @@ def check(operation: str, parameters: dict[str, Any]) -> None:
     """
     from botocore.validate import ParamValidator
 
-    if operation not in _service().operation_names:
-        raise ServiceError("UnknownOperationException", f"{operation} is no operation of SageMaker.", 404)
-    shape = _service().operation_model(operation).input_shape
+    description = service_model(service)
+    if operation not in description.operation_names:
+        told = f"{operation} is no operation of {_NAMES[service]}."
+        raise ServiceError("UnknownOperationException", told, 404)
+    shape = description.operation_model(operation).input_shape
     report = ParamValidator().validate(parameters, shape)
     if report.has_errors():
         raise invalid(report.generate_report())
@@ -42,9 +49,9 @@ def check(operation: str, parameters: dict[str, Any]) -> None:
         raise invalid(f"{many}: {'; '.join(problems)}")
 
 
-def cut(operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+def cut(operation: str, answer: dict[str, Any], service: str = SAGEMAKER) -> dict[str, Any]:
     """The members of an answer that the operation has, at any depth."""
-    shape = _service().operation_model(operation).output_shape
+    shape = service_model(service).operation_model(operation).output_shape
     return {} if shape is None else dict(_cut(answer, shape))
 
 

@@ -208,7 +208,7 @@ class Run(threading.Thread):
         return Work(
             container,
             python,
-            container.environment(self._tools.endpoint, settings.s3, settings.key_id),
+            container.environment(self._tools.endpoint, settings.s3, settings.key_id, settings.secret),
             algorithm.get("MetricDefinitions", ()),
             lambda lines: logs.write(region, stream, lines),
         )

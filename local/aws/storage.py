@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-SECRET = "of-the-stand-in"  # which looks at the key id alone
-
 
 class Place(NamedTuple):
     """An address in S3; the key may be a prefix."""
@@ -41,11 +39,11 @@ class Storage:
 
     Args:
         endpoint: its address.
-        key_id: to sign with.
+        key_id, secret: to sign with.
     """
 
-    def __init__(self, endpoint: str, key_id: str) -> None:
-        self._endpoint, self._key_id = endpoint, key_id
+    def __init__(self, endpoint: str, key_id: str, secret: str) -> None:
+        self._endpoint, self._key = endpoint, (key_id, secret)
         self._lock = threading.Lock()
         self._made: Any = None
 
@@ -94,11 +92,11 @@ class Storage:
     def _client(self) -> Any:
         with self._lock:
             if self._made is None:
-                self._made = _client(self._endpoint, self._key_id)
+                self._made = _client(self._endpoint, *self._key)
             return self._made
 
 
-def _client(endpoint: str, key_id: str) -> Any:
+def _client(endpoint: str, key_id: str, secret: str) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -106,7 +104,7 @@ def _client(endpoint: str, key_id: str) -> Any:
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=key_id,
-        aws_secret_access_key=SECRET,
+        aws_secret_access_key=secret,
         region_name="us-east-1",
         config=Config(
             s3={"addressing_style": "path"},

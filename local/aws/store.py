@@ -55,7 +55,7 @@ class Store:
             ServiceError: ResourceInUse.
         """
         with self._lock:
-            if self._find(self.kind.name(job)) is not None:
+            if self.find(self.kind.name(job)) is not None:
                 raise self.kind.in_use(job)
             check(self.active())
             self._write(job)
@@ -66,10 +66,15 @@ class Store:
         Raises:
             ServiceError: there is none.
         """
-        job = self._find(name)
+        job = self.find(name)
         if job is None:
             raise self.kind.missing(name)
         return job
+
+    def find(self, name: str) -> Document | None:
+        """One job; None if there is none."""
+        found = self._select("SELECT document FROM job WHERE name = ?", name)
+        return found[0] if found else None
 
     def change(self, name: str, change: Callable[[Document], T]) -> T:
         """Change a job in one step; returns what the change returns.
@@ -95,9 +100,14 @@ class Store:
                 raise self.kind.rejected(job)
             self._connection.execute("DELETE FROM job WHERE name = ?", (name,))
 
+    def remove(self, name: str) -> None:
+        """Forget a job, whatever its status is."""
+        with self._lock:
+            self._connection.execute("DELETE FROM job WHERE name = ?", (name,))
+
     def some(self, names: Sequence[str]) -> list[Document]:
         """The jobs of some names that are there, in their order."""
-        return [job for name in names if (job := self._find(name)) is not None]
+        return [job for name in names if (job := self.find(name)) is not None]
 
     def all(self) -> list[Document]:
         """Every job."""
@@ -106,10 +116,6 @@ class Store:
     def active(self) -> list[Document]:
         """The jobs that have not ended."""
         return self._select("SELECT document FROM job WHERE active")
-
-    def _find(self, name: str) -> Document | None:
-        found = self._select("SELECT document FROM job WHERE name = ?", name)
-        return found[0] if found else None
 
     def _select(self, statement: str, *values: str) -> list[Document]:
         with self._lock:

@@ -30,7 +30,8 @@ class Trouble:
         """Let requests meet a fault from now on.
 
         Args:
-            service: pattern, for example ``sagemaker``.
+            service: pattern, for example ``sagemaker``; ``hosting`` for the steps of an endpoint, see
+                `local.aws.hosting.endpoint`.
             operation: pattern, for example ``CreateTrainingJob``.
             rule: the other fields of `local.aws.rules.Rule`; without ``status`` requests are only delayed.
         """

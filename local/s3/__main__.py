@@ -1,13 +1,17 @@
-"""``python -m local.s3 --folder F --port P``: serve until SIGTERM or Ctrl-C."""
+"""``python -m local.s3 --folder F --port P``: serve until SIGTERM or Ctrl-C.
+
+Environment: AWS_SECRET_ACCESS_KEY, the secret that clients must sign with.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.s3.server import HOST, KEY_ID, Server
+from local.s3.server import HOST, KEY_ID, SECRET, Server
 from local.stand_in import serve
 
 
@@ -22,8 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="beginning of keys that anybody on this machine may read, for a browser has no signature",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    secret = os.environ.get("AWS_SECRET_ACCESS_KEY", SECRET)
     return serve(
-        lambda: Server(options.folder, options.port, options.key_id, tuple(options.public)),
+        lambda: Server(options.folder, options.port, options.key_id, tuple(options.public), secret),
         options.port,
         f"S3 stand-in at http://{HOST}:{{port}}, objects in {options.folder}",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import BinaryIO, cast
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from local.s3 import documents as xml
 from local.s3.faults import Fault
 from local.s3.wire import Body
+from local.signature import UNSIGNED, Signature
 
 
 class Connection(BaseHTTPRequestHandler, ABC):
@@ -53,8 +54,8 @@ class Connection(BaseHTTPRequestHandler, ABC):
         """Silence: thousands of requests say nothing to anybody."""
 
     @abstractmethod
-    def _key_id(self) -> str:
-        """The key id that clients must sign with."""
+    def _key(self) -> tuple[str, str]:
+        """Key id and secret that clients must sign with."""
 
     @abstractmethod
     def _operation(self) -> Callable[[], None]:
@@ -67,11 +68,15 @@ class Connection(BaseHTTPRequestHandler, ABC):
     def _authorize(self) -> None:
         if "Authorization" not in self.headers and self._is_public():
             return
-        match = re.search(r"Credential=([^/,]+)/", self.headers.get("Authorization", ""))
-        if match is None:
+        signature = Signature.of(self.path, self.headers)
+        if signature is None or signature.is_over(datetime.now(UTC)):
             raise Fault("AccessDenied")
-        if match[1] != self._key_id():
+        key_id, secret = self._key()
+        if signature.key_id != key_id:
             raise Fault("InvalidAccessKeyId")
+        payload = self.headers.get("x-amz-content-sha256", UNSIGNED)  # what the body must then have
+        if not signature.fits(self.command, self.path, self.headers, payload, secret):
+            raise Fault("SignatureDoesNotMatch")
 
     def _refuse(self, fault: Fault) -> None:
         if self._begun:  # too late for another answer: the client sees that this one is short

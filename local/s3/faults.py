@@ -25,6 +25,10 @@ _KNOWN = {
     "NotImplemented": (501, "A header or query you provided implies functionality that is not implemented"),
     "NotModified": (304, ""),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
+    "SignatureDoesNotMatch": (
+        403,
+        "The request signature we calculated does not match the signature you provided. Check your key.",
+    ),
     "XAmzContentSHA256Mismatch": (400, "The provided x-amz-content-sha256 does not match what was computed."),
 }
 

@@ -17,9 +17,10 @@ from local.s3.faults import Fault
 from local.s3.objects import Draft, Entry, Objects
 from local.s3.uploads import Upload, Uploads
 from local.s3.wire import BLOCK
+from local.stand_in import is_our_name
 
 HOST = "127.0.0.1"
-KEY_ID = "bqx-local"  # clients must sign with it
+KEY_ID, SECRET = "bqx-local", "secret"  # clients must sign with them; `make run` has a secret of its own
 _KEPT = ("content-type", "content-encoding", "content-disposition", "cache-control", "content-language")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -30,7 +31,7 @@ class Server(ThreadingHTTPServer):
     Args:
         folder: where they are.
         port: 0 for any that is free.
-        key_id: AWS access key id that clients sign with.
+        key_id, secret: AWS access key that clients sign with.
         public: beginnings of keys that anybody may read without a signature, as a bucket policy grants it.
     """
 
@@ -38,9 +39,14 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, folder: Path, port: int = 0, key_id: str = KEY_ID, public: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        port: int = 0,
+        key_id: str = KEY_ID,
+        public: tuple[str, ...] = (),
+        secret: str = SECRET,
     ) -> None:
-        self.objects, self.key_id, self.public = Objects(folder), key_id, public
+        self.objects, self.key, self.public = Objects(folder), (key_id, secret), public
         self.uploads = Uploads(self.objects)
         try:
             super().__init__((HOST, port), Handler)
@@ -62,11 +68,14 @@ class Handler(Connection):
 
     server: Server
 
-    def _key_id(self) -> str:
-        return self.server.key_id
+    def _key(self) -> tuple[str, str]:
+        return self.server.key
 
     def _is_public(self) -> bool:
-        return self.command in ("GET", "HEAD") and not self.query and self.key.startswith(self.server.public)
+        asked = (
+            self.command in ("GET", "HEAD") and not self.query and is_our_name(self.headers.get("Host", ""))
+        )
+        return asked and self.key.startswith(self.server.public)
 
     def _operation(self) -> Callable[[], None]:
         level = "object" if self.key else "bucket" if self.bucket else "service"

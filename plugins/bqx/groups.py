@@ -40,6 +40,7 @@ def paid(operator: Any, task_id: str, label: str, requests: Any, slots: int = 1)
         pool=settings.TRAINING_POOL,
         pool_slots=slots,
         aws_conn_id=settings.AWS_CONNECTION,
+        check_interval="{{ params.poll_seconds }}",
         execution_timeout=None,  # the job has limits of its own
         retries=settings.TRAINING_RETRIES,
         retry_policy=no_retry_for(settings.FINAL_ERRORS),
@@ -56,7 +57,7 @@ def ended(tasks: Any, task_id: str) -> Any:
 @task_group(group_id="tune")
 def tune() -> None:
     """Search settings of XGBoost on a few pairs; skipped unless it is asked for."""
-    from include import settings
+    from include import forms
 
     @step()
     def plan(params: Plain) -> Plain:
@@ -78,7 +79,7 @@ def tune() -> None:
         return tuning.choose(object_store(""), inputs.under_way(planned))
 
     planned = plan()
-    at_once = settings.TRAINING_PARAMS["parallel_trials"]["default"]
+    at_once = forms.TRAINING_PARAMS["parallel_trials"]["default"]
     chain(paid(TuningOperator, "search", PAIR, requests(planned), at_once), choose(planned))
 
 

@@ -38,6 +38,17 @@ def tracking_uri() -> str | None:
     return uri
 
 
+def forget_runs() -> Any:
+    """A function that forgets old runs of MLflow, see ``include.monitoring.retention.sweep``; or None."""
+    from bqx.objects import object_store
+    from include.tracking.mlflow_tracker import MlflowTracker
+
+    uri = tracking_uri()
+    if uri is None:
+        return None
+    return lambda before, jobs, dry_run: MlflowTracker(uri, object_store("")).forget(before, jobs, dry_run)
+
+
 def model_registry() -> Any:
     """A boto3 client of SageMaker, as ``aws_default`` says. Call it from a running task only."""
     from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook

@@ -20,7 +20,8 @@ def dag_arguments(params: Mapping[str, Mapping[str, Any]], *, events: bool = Fal
 
     Args:
         params: JSON schema of each param of the form, by name.
-        events: its tasks stand in the project plan, so whatever happens to them becomes an event.
+        events: its tasks stand in the project plan, so whatever happens to them becomes an event. Of other
+            DAGs only failures do, for people are told of them.
     """
     from include import settings
 
@@ -28,9 +29,13 @@ def dag_arguments(params: Mapping[str, Mapping[str, Any]], *, events: bool = Fal
     return {
         "max_active_runs": 1,
         "params": {name: Param(**schema) for name, schema in params.items()},
-        "default_args": tasks | (task_callbacks() if events else {}),
-        **(run_callbacks() if events else {}),
+        "default_args": tasks | _told(task_callbacks(), events=events),
+        **_told(run_callbacks(), events=events),
     }
+
+
+def _told(callbacks: dict[str, Any], *, events: bool) -> dict[str, Any]:
+    return callbacks if events else {"on_failure_callback": callbacks["on_failure_callback"]}
 
 
 def step(**operator: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -39,7 +44,9 @@ def step(**operator: Any) -> Callable[[Callable[..., Any]], Any]:
     Args:
         operator: further arguments of the operator.
     """
-    return lambda function: task(**operator)(_skipping(function))
+    # Airflow would else send each member of a result a second time, as an XCom of its own.
+    arguments = {"multiple_outputs": False} | operator
+    return lambda function: task(**arguments)(_skipping(function))
 
 
 def per_pair(**operator: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -55,6 +55,11 @@ class AirflowUI:
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url.rstrip("/")
 
+    def enter(self, link: str) -> None:
+        """Open the link that begins a session."""
+        self.page.goto(link)
+        self.page.wait_for_url(f"{self.url}/**")
+
     def open_dag(self, dag_id: str) -> None:
         """Open a DAG."""
         self.page.goto(f"{self.url}/dags/{dag_id}")
@@ -87,6 +92,10 @@ class AirflowUI:
         for value in values:
             field.get_by_role("combobox").fill(value)
             self.page.keyboard.press("Enter")
+
+    def fill(self, form: Locator, param: str, value: str) -> None:
+        """Type a text or a number into a field."""
+        form.locator(f"input[name=element_{param}]").fill(value)
 
     def submit(self, form: Locator) -> None:
         """Press the form's own button and wait until the form is gone."""

@@ -12,14 +12,15 @@ import pytest
 
 from include.features.catalogue import STORED
 from include.pairs import PAIRS
-from include.settings import BUILD_POOL, DEFAULT_ARGS, FAMILIES, LAST_STAGE, STAGES
+from include.settings import BUILD_POOL, DEADLINES, DEFAULT_ARGS, FAMILIES, LAST_STAGE, STAGES
 from tests.dags.conftest import ROOT
 
 DAG_IDS = {
-    "bqx_dataset", "bqx_features", "bqx_load", "bqx_migrate", "bqx_pipeline", "bqx_plan", "bqx_sync",
-    "bqx_train",
+    "bqx_alert", "bqx_dataset", "bqx_deploy", "bqx_experiment", "bqx_features", "bqx_load", "bqx_migrate",
+    "bqx_monitor", "bqx_pipeline", "bqx_plan", "bqx_predict", "bqx_retention", "bqx_retrain", "bqx_review",
+    "bqx_sync", "bqx_train",
 }  # fmt: skip
-WITHOUT_PAIRS = {"bqx_plan", "bqx_sync"}
+WITHOUT_PAIRS = {"bqx_alert", "bqx_plan", "bqx_retention", "bqx_review", "bqx_sync"}
 
 
 def test_exactly_these_dags_without_an_import_error(dagbag) -> None:
@@ -40,9 +41,10 @@ def test_every_dag_explains_itself_and_is_owned(dagbag, dag_id: str) -> None:
         assert task.owner == DEFAULT_ARGS["owner"]
         # For a person, a job with limits of its own, or another DAG whose tasks have theirs.
         name = task.task_id.rpartition(".")[2]
-        waits = name in ("approval", "train", "search") or dag_id == "bqx_pipeline"
+        triggers = dag_id == "bqx_pipeline" or hasattr(task, "trigger_dag_id")
+        waits = triggers or name in ("approval", "train", "search", "endpoint")
         assert task.execution_timeout == (None if waits else timedelta(hours=2))
-        assert task.retries == (0 if dag_id == "bqx_pipeline" else 20 if name in ("train", "search") else 2)
+        assert task.retries == (0 if triggers else 20 if name in ("train", "search") else 2)
 
 
 @pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
@@ -125,7 +127,7 @@ def test_order_of_loading(dagbag) -> None:
 
 def test_order_of_the_pipeline(dagbag) -> None:
     dag = dagbag.dags["bqx_pipeline"]
-    order = ["plan", "migrate", "load", "features", "dataset", "train"]
+    order = ["plan", "migrate", "load", "features", "dataset", "train", "deploy"]
     assert dag.task_ids == order, "nothing touches feature tables before 1.6.9"
     for before, after in itertools.pairwise(order):
         assert dag.get_task(after).upstream_task_ids == {before}
@@ -201,12 +203,34 @@ def test_the_status_is_synced_every_five_minutes_and_not_before_somebody_wants_i
     assert dag.is_paused_upon_creation is not False
 
 
+def test_failures_of_every_dag_become_events(dagbag) -> None:
+    for dag in dagbag.dags.values():
+        assert dag.on_failure_callback, dag.dag_id
+        assert all(task.on_failure_callback for task in dag.tasks), dag.dag_id
+
+
+def test_people_are_told_every_two_minutes_and_not_before_somebody_wants_it(dagbag) -> None:
+    dag = dagbag.dags["bqx_alert"]
+    assert dag.schedule == "*/2 * * * *"
+    assert dag.is_paused_upon_creation is not False
+    assert dag.dagrun_timeout == timedelta(minutes=10), "a round that hangs makes way for the next one"
+
+
+def test_deadlines_are_those_of_dags_and_longer_than_their_time_outs(dagbag) -> None:
+    assert set(DEADLINES) - {"bqx_monitor"} <= DAG_IDS
+    for dag_id, deadline in DEADLINES.items():
+        limit = dagbag.dags[dag_id].dagrun_timeout if dag_id in DAG_IDS else None
+        assert limit is None or limit < deadline, dag_id
+
+
 def test_order_of_a_training_set(dagbag) -> None:
     dag = dagbag.dags["bqx_dataset"]
     order = ["plan", "select", "examine", "choose", "export", "publish", "clean_up"]
     for before, after in itertools.pairwise(order):
         assert before in dag.get_task(after).get_flat_relative_ids(upstream=True), (before, after)
-    assert all(dag.get_task(task).trigger_rule == "all_success" for task in order), "a data set is whole"
+    rules = {task: dag.get_task(task).trigger_rule for task in order}
+    assert rules.pop("publish") == "none_failed", "a data set that is found is told, though nothing was made"
+    assert set(rules.values()) == {"all_success"}, "a data set is whole"
     for name in ("examine", "export"):
         assert dag.get_task(name).pool == BUILD_POOL
         assert dag.get_task(name).map_index_template == "{{ pair }}"
@@ -244,3 +268,20 @@ def test_parsing_opens_no_connection_and_imports_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("[]"), done.stdout
+
+
+def test_order_of_the_monitor(dagbag) -> None:
+    dag = dagbag.dags["bqx_monitor"]
+    assert dag.get_task("watch").upstream_task_ids == {"plan", "select", "bound"}
+    assert dag.get_task("bound").upstream_task_ids == {"learn"}
+    assert {"watch", "plan"} <= dag.get_task("conclude").upstream_task_ids
+    # A pair that fails must not keep others from being watched, nor what was found from being published.
+    for name in ("bound", "conclude"):
+        assert dag.get_task(name).trigger_rule == "all_done_min_one_success"
+    # Alarms on silence come after the values; each of these fails the run.
+    last = {"provide", "draw", "complete", "drifted"}
+    assert dag.get_task("conclude").downstream_task_ids == last
+    assert all(not dag.get_task(name).downstream_task_ids for name in last)
+    for name in ("learn", "watch"):
+        assert dag.get_task(name).pool == BUILD_POOL
+        assert dag.get_task(name).map_index_template == "{{ pair }}"

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from include.forms import MIGRATE_PARAMS
 from include.names import Month
-from include.settings import MIGRATE_PARAMS
 from local.legacy import build_legacy
 
 pytestmark = pytest.mark.filterwarnings("default")  # a run goes through all of Airflow

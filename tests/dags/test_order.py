@@ -21,15 +21,15 @@ from psycopg import sql
 from include.build.freshness import check_freshness
 from include.build.months import build
 from include.build.shared import build_shared
-from include.dataset.steps import plan as plan_data_set
+from include.dataset.frame import plan_frame
 from include.errors import BqxError, Busy, Incomplete, MigrationDue
 from include.features.catalogue import STORED
+from include.forms import DATASET_PARAMS, FEATURE_PARAMS, LOAD_PARAMS
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.migration import journal, locking, steps
 from include.migration.steps import MIGRATE, REVERT
 from include.names import LEGACY, Month
-from include.settings import DATASET_PARAMS, FEATURE_PARAMS, LOAD_PARAMS
 from include.storage import stage_order
 from include.storage.connection import connect
 from include.storage.legacy_columns import aside_name
@@ -58,7 +58,7 @@ class Run(NamedTuple):
 
     state: str
     errors: list[BaseException]
-    results: dict[tuple[str, str], Any]
+    results: dict[str, Any]
 
     def assert_refused(self, kind: type[BqxError], text: str, *others: type[BqxError]) -> None:
         """Errors of that kind say this, and nothing failed for another reason but the `others`."""
@@ -92,7 +92,9 @@ def run(airflow_database, dagbag, database_url: str, monkeypatch: pytest.MonkeyP
         done = dag.test(run_conf=defaults | {"pairs": [PAIR], "dry_run": False} | conf)
         with create_session() as session:
             found = session.scalars(XComModel.get_many(run_id=done.run_id, dag_ids=dag_id)).all()
-            results = {(one.task_id, one.key): XComModel.deserialize_value(one) for one in found}
+            results = {
+                one.task_id: XComModel.deserialize_value(one) for one in found if one.key == "return_value"
+            }
         return Run(str(done.state), [one.error for one in ended if one.error], results)
 
     return run_dag
@@ -270,12 +272,12 @@ def test_a_corrected_evening_makes_the_next_month_wait_for_its_run(run, world: W
     world.load()
     build_shared(world.url)
     build(world.url, PAIR, STORED)
-    assert plan_data_set(world.url, [PAIR], "a run", {})["months"] == [JANUARY, FEBRUARY]
+    assert plan_frame(world.url, [PAIR], "a run", {}).to_dict()["months"] == [JANUARY, FEBRUARY]
     world.ask(
         "UPDATE bqx.m1_eurusd SET close = close * 1.0001, high = high * 1.0002 WHERE ts_utc ="
         " (SELECT max(ts_utc) FROM bqx.m1_eurusd WHERE ts_utc < '2024-01-31 23:30Z')"
     )
-    told = run("bqx_features", months=[JANUARY]).results["coverage", "stale_elsewhere"]
+    told = run("bqx_features", months=[JANUARY]).results["coverage"]["stale_elsewhere"]
     stale = "bqx.reg_idx_eurusd 2024-02: it was built from other bars"
     heals = re.escape('Run the DAG bqx_features with "pairs": ["eurusd"], "months": ["2024-02"].')
     assert re.search(f"{stale}.*{heals}", told)
@@ -283,8 +285,8 @@ def test_a_corrected_evening_makes_the_next_month_wait_for_its_run(run, world: W
     held = world.everything()
     run("bqx_dataset", dry_run=True).assert_refused(Incomplete, f"{stale}.*{heals}")
     assert world.everything() == held
-    assert "bqx_features" not in run("bqx_features").results["coverage", "stale_elsewhere"]
-    assert plan_data_set(world.url, [PAIR], "a run", {})["months"] == [JANUARY, FEBRUARY]
+    assert "bqx_features" not in run("bqx_features").results["coverage"]["stale_elsewhere"]
+    assert plan_frame(world.url, [PAIR], "a run", {}).to_dict()["months"] == [JANUARY, FEBRUARY]
 
 
 @pytest.mark.parametrize("what", ["build", "load"])
@@ -349,7 +351,7 @@ def test_a_load_during_a_build_leaves_a_month_known_to_be_stale(run, world: Worl
     world.load()
     with Worker(build, world.url, PAIR, [FAMILY], moment=Moment(f'^copy COPY "bqx"."{TABLE}')) as building:
         building.wait_for_moment()  # the bars of January have been read
-        assert run("bqx_load", source=f"{world.folder}/new").results["pairs.write", "months"] == 2
+        assert run("bqx_load", source=f"{world.folder}/new").results["pairs.write"]["months"] == 2
         building.go_on()
         assert building.result()["built"] == 2
     assert world.stored(TABLE)[:PART] == undisturbed["old"][TABLE][:PART]
@@ -383,7 +385,7 @@ def test_a_load_restores_what_was_changed_and_writes_nothing_twice(run, world: W
         found = run("bqx_load", source=f"{world.folder}/old", **conf)
         assert found.state == "success"
         assert world.contents() == undisturbed["old"]
-        return tuple(found.results["pairs.write", name] for name in ("months", "restored", "bqx_months"))
+        return tuple(found.results["pairs.write"][name] for name in ("months", "restored", "bqx_months"))
 
     world.load()
     build(world.url, PAIR, [FAMILY])

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.settings import DRY_RUN, FAMILIES, FEATURE_PARAMS, LOAD_PARAMS, STAGES
+from include.forms import DRY_RUN, FEATURE_PARAMS, LOAD_PARAMS
+from include.settings import FAMILIES, STAGES
 from tests.include.storage.samples import sample_bars
 
 pytestmark = pytest.mark.filterwarnings(
@@ -105,6 +106,18 @@ def test_load_then_features_then_break_a_pair_and_heal_it(run, folder: Path, db:
     for pair in PAIRS:
         assert all(keys(db, f"{family}_{pair}") == keys(db, f"bqx_{pair}") for family in FAMILIES)
 
+    unchanged = run("bqx_features", pairs=PAIRS)
+    found = states(unchanged)
+    assert unchanged.state == "success"
+    assert found["select"] == found["coverage"] == {"success": 1}
+    assert all(found[f"pairs.{stage.group}.build"] == {"skipped": 1} for stage in STAGES[:-1])
+
+    db.execute("DELETE FROM bqx.reg_idx_gbpusd WHERE ts_utc = (SELECT min(ts_utc) FROM bqx.reg_idx_gbpusd)")
+    mended = run("bqx_features", pairs=PAIRS)
+    assert mended.state == "success"
+    assert all(states(mended)[f"pairs.{stage.group}.build"] == {"success": 1} for stage in STAGES[:-1])
+    assert keys(db, "reg_idx_gbpusd") == keys(db, "bqx_gbpusd")
+
 
 def test_a_bad_file_fails_the_load_and_leaves_the_database_alone(
     run, folder: Path, db: psycopg.Connection, tmp_path: Path
@@ -115,7 +128,9 @@ def test_a_bad_file_fails_the_load_and_leaves_the_database_alone(
     truncated.write_bytes(truncated.read_bytes()[:-200])
     failed = run("bqx_load", source=str(tmp_path), pairs=PAIRS, price_side="bid")
     assert failed.state == "failed"
-    assert db.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'bqx'").fetchone() == (0,)
+    # What failed is an event, for the alerts and the project plan; there is nothing of the bars.
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'bqx'"
+    assert {name for (name,) in db.execute(tables)} == {"events"}
 
 
 def test_a_dry_run_of_the_load_writes_nothing(run, folder: Path, db: psycopg.Connection) -> None:
@@ -150,6 +165,8 @@ def test_a_gate_that_finds_something_fails_its_stage_and_leaves_a_report(
         "UPDATE bqx.technical_idx_eurusd SET rsi_14 = 50.5 "
         "WHERE ts_utc = (SELECT ts_utc FROM bqx.technical_idx_eurusd WHERE rsi_14 IS NOT NULL LIMIT 1)"
     )
+    assert run("bqx_features", **asked).state == "success", "only a rebuild finds what is edited in place"
+    db.execute("UPDATE bqx.gate_log SET seen = NULL")  # as if it had been edited before any gate looked
     failed = run("bqx_features", **asked)
     found = states(failed)
     assert failed.state == "failed"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from include.settings import DRY_RUN, TRAINING_PARAMS
+from include.forms import DRY_RUN, TRAINING_PARAMS
 from local.services import TRAINING_IMAGE
 from tests.include.training.worlds import make_dataset
 from tests.training_jobs import Embedded, embedded
@@ -72,7 +72,25 @@ def states(dag_run: Any) -> dict[str, Counter[str]]:
     return counts
 
 
-def test_every_model_is_trained_once_and_reported(aws: Embedded, run: Callable[..., Any]) -> None:
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> set[float]:
+    """Seconds between two looks at a job, of every job that was waited for."""
+    from bqx.operators.training import TrainingTrigger
+
+    seen: set[float] = set()
+    look = TrainingTrigger.run
+
+    def noted(trigger: TrainingTrigger) -> Any:
+        seen.add(trigger.waiter_delay)
+        return look(trigger)
+
+    monkeypatch.setattr(TrainingTrigger, "run", noted)
+    return seen
+
+
+def test_every_model_is_trained_once_and_reported(
+    aws: Embedded, run: Callable[..., Any], pauses: set[float]
+) -> None:
     assert aws.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
     jobs = 2
     first = run()
@@ -86,6 +104,7 @@ def test_every_model_is_trained_once_and_reported(aws: Embedded, run: Callable[.
     pages = [found.key for found in aws.bucket.list("reports/training/")]
     assert len([key for key in pages if key.endswith("/index.html")]) == 1
     assert aws.calls("CreateTrainingJob") == jobs
+    assert pauses == {SMALL["poll_seconds"]}
 
     again = states(run())
     assert again["select"] == again["train"] == {"skipped": 1}

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
+from include.forms import DATASET_PARAMS, DRY_RUN, FEATURE_PARAMS, LOAD_PARAMS
 from include.objects import ObjectStore
 from include.reports import FOLDER
-from include.settings import DATASET_PARAMS, DRY_RUN, FEATURE_PARAMS, LOAD_PARAMS
 from local.services import BUCKET, settings
 from local.state import State
 from tests.dags.conftest import ROOT
 from tests.include.dataset.worlds import PAIRS, SMALL, market
 from tests.include.market.bar_files import write
-from tests.s3 import connect, served
+from tests.s3 import connect, know, served
 
 PARAMS = {"bqx_load": LOAD_PARAMS, "bqx_features": FEATURE_PARAMS, "bqx_dataset": DATASET_PARAMS}
 
@@ -86,8 +86,9 @@ def test_two_workers_find_each_others_reports(
 ) -> None:
     state = State(tmp_path / "state")
     state.create()
+    know(state)
     port = int(store.client.meta.endpoint_url.rpartition(":")[2])
-    shared = settings(state, dict.fromkeys(("s3", "aws", "airtable"), port)) | {
+    shared = settings(state, dict.fromkeys(("s3", "aws", "airtable", "smtp"), port)) | {
         "AIRFLOW_CONN_BQX_POSTGRES": database_url,
         "PYTHONPATH": str(ROOT),
     }
@@ -106,7 +107,7 @@ def test_two_workers_find_each_others_reports(
 
     made = one.run("bqx_dataset", dataset_id="one", **SMALL)
     assert "<svg" in (page := opened(made["publish"][0]["report"])) or "<img" in page
-    again = one.run("bqx_features", keep_runs=1)["clean_up"][0]
+    again = one.run("bqx_features", keep_runs=1, rebuild=True)["clean_up"][0]
     (removed,) = again["reports"]
     assert removed.startswith("quality/"), "one worker removes what the other one wrote"
     left = {found.key.split("/")[1] for found in store.list(f"{FOLDER}/")}

@@ -20,7 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
@@ -118,7 +118,8 @@ class Worker:
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         """SIGKILL: no handler, no `finally`, no goodbye to the server. Returns when the process is gone."""
         if self._process.is_alive():
-            os.kill(self._process.pid or 0, how)
+            with suppress(ProcessLookupError):  # it ended since, and another thread's start collected it
+                os.kill(self._process.pid or 0, how)
         self._process.join()
         try:
             while True:  # what it told before it died

@@ -107,15 +107,13 @@ RATE_NAMES = (
     f"CREATE TABLE bqx.reg_rate_eurusd_2024_01 PARTITION OF bqx.reg_rate_eurusd {JANUARY}"
 )
 DEPENDENTS = f"""
-CREATE TABLE bqx.orders (ts_utc timestamptz REFERENCES bqx.reg_eurusd (ts_utc));
-INSERT INTO bqx.orders SELECT ts_utc FROM bqx.reg_eurusd LIMIT 5;
 CREATE FUNCTION bqx.stop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER watch_reg_eurusd BEFORE UPDATE ON bqx.reg_eurusd FOR EACH ROW EXECUTE FUNCTION bqx.stop();
 CREATE PUBLICATION changes FOR TABLE bqx.reg_eurusd;
 ALTER TABLE bqx.reg_eurusd ADD CONSTRAINT reg_eurusd_positive CHECK (rate_index > 0);
 ALTER TABLE bqx.reg_eurusd ALTER COLUMN w60_r2 SET STATISTICS 500;
 CREATE INDEX {"idx_reg_eurusd_" + 48 * "x"} ON bqx.reg_eurusd (rate_index);
-CREATE VIEW bqx.above AS SELECT ts_utc, w60_r2 FROM bqx.reg_eurusd_2024_01 WHERE rate_index > 100
+CREATE VIEW bqx.above AS SELECT ts_utc, w60_r2 FROM bqx.reg_eurusd WHERE rate_index > 100
 """
 
 CASES = {
@@ -160,12 +158,25 @@ CASES = {
         renamed=(("reg_eurusd", "reg_idx_eurusd"),),
         says=("bqx.reg_eurusd_2023_01", "attached to no parent"),
     ),
-    "default partition": Case(
+    "empty default partition": Case(
+        "CREATE TABLE bqx.others PARTITION OF bqx.reg_eurusd DEFAULT",
+        untouched=("others",),
+        renamed=(("reg_eurusd_2024_01", "reg_idx_eurusd_2024_01"),),
+        says=("bqx.others", "has to stay empty"),
+    ),
+    "default partition with rows": Case(
         "CREATE TABLE bqx.reg_eurusd_default PARTITION OF bqx.reg_eurusd DEFAULT;"
         "INSERT INTO bqx.reg_eurusd (ts_utc) VALUES ('2031-01-02')",
-        untouched=("reg_eurusd_default",),
-        renamed=(("reg_eurusd_2024_01", "reg_idx_eurusd_2024_01"),),
-        says=("bqx.reg_eurusd_default", "keeps its name"),
+        untouched=("reg_eurusd", "reg_eurusd_default", "reg_eurusd_2024_01"),
+        says=("reg_idx_eurusd", "DEFAULT partition reg_eurusd_default holds rows"),
+        fails="reg_eurusd still has its old name",
+    ),
+    "a foreign key to the table": Case(
+        "CREATE TABLE bqx.orders (ts_utc timestamptz REFERENCES bqx.reg_eurusd (ts_utc));"
+        "INSERT INTO bqx.orders SELECT ts_utc FROM bqx.reg_eurusd LIMIT 5",
+        untouched=("reg_eurusd", "reg_eurusd_2024_01"),
+        says=("reg_idx_eurusd", "the foreign key orders_ts_utc_fkey of bqx.orders"),
+        fails="reg_eurusd still has its old name",
     ),
     "odd names": Case(
         "ALTER TABLE bqx.statistics_features_eurusd_2024_01 RENAME TO old_stuff_7;"

@@ -45,7 +45,8 @@ class World:
             port = free.getsockname()[1]
         state = State(folder / "state")
         state.create()
-        ports = {"s3": store.server_port, "aws": port, "airtable": 9}
+        s3.know(state)
+        ports = {"s3": store.server_port, "aws": port, "airtable": 9, "smtp": 9}
         for name, value in services.settings(state, ports).items():
             monkeypatch.setenv(name, value)
         self._options = store.server_port, "--port", str(port), "--image", f"{IMAGE}={sys.executable}"

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jinja2 import UndefinedError
+from markdown_it import MarkdownIt
 
 from include import pages
 
@@ -51,3 +54,43 @@ def test_a_name_nobody_gave_is_an_error(tmp_path: Path) -> None:
 )
 def test_a_run_label_cannot_leave_the_folder(text: str, name: str) -> None:
     assert pages.file_name(text) == name
+
+
+HOSTILE = (
+    "f![x](https://evil.example/a.png)",
+    "a`b` [y](javascript:z)",
+    "<img src=x onerror=y>",
+    "line\n# heading\n| a | b |",
+    "**bold** _it_ ~~gone~~ $x$",
+    "``two``",
+    "`",
+)
+
+
+def rendered(text: str) -> str:
+    """The text as a reader of Markdown shows it, and nothing but text."""
+    tokens = MarkdownIt("js-default").enable("table").parse(text)
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+    children = tokens[1].children or []
+    assert {child.type for child in children} <= {"text", "text_special", "code_inline"}
+    return "".join(child.content for child in children)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_of_anybody_stays_text_in_markdown(text: str) -> None:
+    shown = " ".join(text.split())
+    assert rendered(f"said: {pages.markdown(text)}.") == f"said: {shown}."
+    assert rendered(f"called: {pages.code(text)}.") == f"called: {shown}."
+
+
+@given(st.text(max_size=40))
+def test_any_text_stays_text_in_markdown(text: str) -> None:
+    text = "".join(one for one in text if one.isprintable())
+    shown = " ".join(f"y{text}y".split())
+    assert rendered(f"x{pages.markdown(f'y{text}y')}x") == f"x{shown}x"
+    assert rendered(f"x {pages.code(f'y{text}y')} x") == f"x {shown} x"
+
+
+def test_names_are_left_as_they_are() -> None:
+    assert pages.markdown("bqx.reg_idx_eurusd_2024_01 (2.5%)") == "bqx.reg_idx_eurusd_2024_01 (2.5%)"
+    assert pages.code("reg_eurusd") == "`reg_eurusd`"

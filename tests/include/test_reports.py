@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,14 @@ def in_order_of_age(reports: Reports, *runs: str) -> None:
         link = reports.write("plan", run, {"plan.html": PAGE})["plan.html"]
         if isinstance(reports.store, FolderStore):
             os.utime(link, (1e9 + age, 1e9 + age))
+
+
+def test_the_newest_run_of_a_kind_is_the_one_that_was_written_last(reports: Reports) -> None:
+    assert reports.newest("monitoring") is None
+    for run in ("b", "a"):
+        reports.write("monitoring", run, {"cost.png": b"x"})
+        time.sleep(1.1)  # S3 tells times in seconds
+    assert reports.newest("monitoring") == "a"
 
 
 def test_the_newest_runs_stay(reports: Reports) -> None:

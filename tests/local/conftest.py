@@ -28,6 +28,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     monkeypatch.setattr(services, "PORTS", ports)
     sleepers = tuple(Component(name, ("sleep", "600")) for name in ("api-server", "scheduler"))
     monkeypatch.setattr(module, "components", lambda: sleepers)
+    monkeypatch.setattr(Stack, "_keeper", Component("keeper", ("sleep", "600")))  # tests look by themselves
     monkeypatch.setattr(Stack, "_migrate", lambda self, variables: None)
     monkeypatch.setattr(Stack, "_wait_until_healthy", lambda self: None)
     yield stack

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from local.access import Access
 from local.api import Airflow
+from local.state import State
+
+LOGIN = "POST /auth/token"
+
+
+class Known(Access):
+    """Secrets without a folder."""
+
+    password = "told to ours alone"
+
+    def proof(self, challenge: str) -> str:
+        return challenge[::-1]
 
 
 class FakeAirflow:
@@ -20,12 +34,13 @@ class FakeAirflow:
     """
 
     def __init__(self, answers: dict[str, Any] | None = None) -> None:
-        self.answers: dict[str, Any] = {"GET /auth/token": {"access_token": "t"}} | (answers or {})
+        self.answers: dict[str, Any] = {LOGIN: {"access_token": "t"}} | (answers or {})
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         self.broken = 0
+        self.access: Access = Known(State(Path("nowhere")))
 
     def client(self) -> Airflow:
-        return Airflow(8080, transport=httpx.MockTransport(self._answer))
+        return Airflow(8080, self.access, transport=httpx.MockTransport(self._answer))
 
     def paths(self) -> list[str]:
         return [path for path, _, _ in self.asked]
@@ -34,7 +49,9 @@ class FakeAirflow:
         key = f"{request.method} {request.url.path}"
         body = json.loads(request.content) if request.content else None
         self.asked.append((key, dict(request.url.params), body))
-        if self.broken and key != "GET /auth/token":
+        if request.url.path.startswith("/auth/proof/"):
+            return httpx.Response(200, text=self.access.proof(request.url.path.rpartition("/")[2]))
+        if self.broken and key != LOGIN:
             self.broken -= 1
             raise httpx.ConnectError("refused")
         if key not in self.answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,16 @@ def test_without_namespaces_a_server_starts_below_a_private_folder(private: Path
         again.start()
     finally:
         again.stop()
+
+
+@as_root
+def test_an_account_without_capabilities_may_pass_the_state_folder() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders let nobody pass
+        state, server = Path(folder), Path(folder) / "postgres"
+        server.mkdir()
+        assert state.stat().st_mode & 0o777 == 0o700
+        assert wrapper(server, PROGRAM, (account._PLAIN,)) == account._PLAIN
+        assert state.stat().st_mode & 0o777 == 0o711, "it can be passed, not listed"
 
 
 @as_root

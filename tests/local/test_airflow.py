@@ -82,12 +82,13 @@ def test_secrets_stay_the_same_from_start_to_start(tmp_path: Path) -> None:
     assert first == second
 
 
-def test_four_components() -> None:
+def test_four_components_and_what_watches_them() -> None:
     assert [component.name for component in components()] == [
         "api-server",
         "scheduler",
         "dag-processor",
         "triggerer",
+        "watchdog",
     ]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 
+import httpx
 import pytest
 
 from include.errors import BqxError
 from local.api import PAGE
-from tests.local.fake_airflow import FakeAirflow, instance
+from tests.local.fake_airflow import LOGIN, FakeAirflow, instance
 
 TASKS = "GET /api/v2/dags/d/dagRuns/r/taskInstances"
 
@@ -37,7 +39,7 @@ def test_one_login_serves_all_calls() -> None:
     with fake.client() as airflow:
         airflow.tasks("d", "r")
         airflow.tasks("d", "r")
-    assert fake.paths().count("GET /auth/token") == 1
+    assert fake.paths().count("POST /auth/token") == 1
 
 
 def test_a_read_is_tried_again() -> None:
@@ -47,12 +49,42 @@ def test_a_read_is_tried_again() -> None:
         assert airflow.tasks("d", "r") == []
 
 
-def test_a_start_is_never_tried_twice() -> None:
-    fake = FakeAirflow()
-    fake.broken = 1
-    with fake.client() as airflow, pytest.raises(BqxError, match="does not answer"):
-        airflow.trigger("d", {})
-    assert fake.paths().count("POST /api/v2/dags/d/dagRuns") == 1
+class Runs(FakeAirflow):
+    """An Airflow with a database of runs, which can lose an answer or forget what it had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers_lost = 0
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/dagRuns"):
+            return super()._answer(request)
+        body = json.loads(request.content)
+        path = f"GET /api/v2/dags/d/dagRuns/{body['dag_run_id']}"
+        status = 409 if path in self.answers else 200
+        self.answers.setdefault(path, body)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise httpx.ReadError("the connection ended")
+        return httpx.Response(status, json=body)
+
+
+def test_a_start_whose_answer_is_lost_makes_one_run() -> None:
+    fake = Runs()
+    fake.answers_lost = 2
+    with fake.client() as airflow:
+        run = airflow.trigger("d", {"pairs": ["eurusd"]})
+        assert airflow.run("d", run)["conf"] == {"pairs": ["eurusd"]}
+    assert [path for path in fake.answers if path != LOGIN] == [f"GET /api/v2/dags/d/dagRuns/{run}"]
+
+
+def test_a_run_that_the_database_lost_is_started_again_under_its_id() -> None:
+    fake = Runs()
+    with fake.client() as airflow:
+        run = airflow.trigger("d", {"pairs": ["eurusd"]})
+        fake.answers = {LOGIN: fake.answers[LOGIN]}
+        lost = airflow.run("d", run)
+    assert (lost["dag_run_id"], lost["conf"]) == (run, {"pairs": ["eurusd"]})
 
 
 def test_a_refusal_carries_airflows_own_words() -> None:

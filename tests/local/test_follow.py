@@ -73,6 +73,24 @@ def test_rows_are_asked_for_once_and_later_looks_ask_for_changes(fake: FakeAirfl
     assert ["updated_at_gte" in parameters for parameters in looks] == [False, True]
 
 
+def test_a_run_that_has_ended_is_not_asked_about_again(fake: FakeAirflow) -> None:
+    tasks = f"GET {CHILD}/taskInstances"
+    fake.answers[f"GET {CHILD}"] = {"state": "running"}
+    with fake.client() as airflow:
+        follower = Follower(airflow, "r", 2, Approver(airflow, plain()))
+        follower.look()
+        fake.answers[tasks][2]["state"] = "success"
+        follower.look()
+        follower.look()
+        assert fake.paths().count(f"GET {CHILD}") == 1, "Airflow may have more to do in it"
+        fake.answers[f"GET {CHILD}"] = {"state": "success"}
+        follower.look()
+        looks = fake.paths().count(tasks)
+        progress = follower.look()
+    assert fake.paths().count(tasks) == looks == 4
+    assert progress.stages[0].done == 2
+
+
 def test_what_a_single_task_has_to_tell_is_asked_for_once(fake: FakeAirflow) -> None:
     path = f"GET {CHILD}/taskInstances/prepare/xcomEntries/return_value"
     fake.answers[path] = {"value": {"summary": "Data set d: 2 rows"}}

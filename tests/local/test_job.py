@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from include.errors import BqxError
+from include.errors import BadInput, BqxError
 from local import report
-from local.job import SYNC, SYNC_TASK, _start_or_join, _sync
+from local.job import SYNC, _start_or_join, _sync, run
 from local.options import Options
 from local.progress import PIPELINE, Progress, Task
+from tests.include.market.good_files import good_bars, histdata_lines, write_lines
 from tests.local.fake_airflow import FakeAirflow, instance
 
 RUNS = f"GET /api/v2/dags/{PIPELINE}/dagRuns"
@@ -30,11 +32,23 @@ def console() -> Console:
     return Console(file=io.StringIO(), width=200)
 
 
+def test_bad_bars_are_refused_before_anything_is_made(console: Console, tmp_path: Path) -> None:
+    (tmp_path / "bars").mkdir()
+    write_lines(tmp_path / "bars/eurusd.csv", histdata_lines(good_bars()))
+    state = tmp_path / "state"
+    options = Options.of({"data": str(tmp_path / "bars"), "state": str(state)})
+    with pytest.raises(BadInput, match=r"eurusd\.csv: .*\[timezone-undeclared\]"):
+        run(options, console)
+    assert not state.exists()
+
+
 def test_a_new_run_is_started(console: Console) -> None:
     fake = FakeAirflow({RUNS: [], START: {"dag_run_id": "new"}})
     with fake.client() as airflow:
         assert _start_or_join(airflow, CONF, fresh=False, console=console) == "new"
-    assert fake.asked[-1][2] == {"logical_date": None, "conf": CONF}
+    body = fake.asked[-1][2]
+    assert body.pop("dag_run_id").startswith("manual__")
+    assert body == {"logical_date": None, "conf": CONF}
 
 
 def test_a_run_of_the_same_options_is_joined(console: Console) -> None:
@@ -90,12 +104,12 @@ def synced(states: list[str]) -> tuple[tuple[str, str], FakeAirflow]:
         {
             f"POST {runs}": {"dag_run_id": "last"},
             f"GET {runs}/last": lambda _: {"state": next(left)},
-            f"GET {runs}/last/taskInstances": [instance(SYNC, "last", SYNC_TASK, states[-1])],
+            f"GET {runs}/last/taskInstances": [instance(SYNC, "last", "sync", states[-1])],
         }
     )
     if states[-1] == "success":
         said = {"value": {"summary": "3 events taken"}}
-        fake.answers[f"GET {runs}/last/taskInstances/{SYNC_TASK}/xcomEntries/return_value"] = said
+        fake.answers[f"GET {runs}/last/taskInstances/sync/xcomEntries/return_value"] = said
     with fake.client() as airflow:
         return _sync(airflow, lambda: None), fake
 

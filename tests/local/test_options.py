@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from include.errors import BadInput, BadParameter
+from include.forms import DATASET_PARAMS, ENDPOINT_PARAMS, TRAINING_PARAMS
+from include.names import Month
 from include.objects import ObjectStore
 from include.pairs import PAIRS, USD_MAJORS
-from include.settings import DATASET_PARAMS, TRAINING_PARAMS
-from local.options import PROFILES, Options
+from local.options import PROFILES, Glance, Options
 from tests.include.dataset.stores import empty_store
+from tests.include.market.good_files import good_bars, histdata_lines, write_lines
 
 
 def folder_of(tmp_path: Path, *pairs: str) -> str:
@@ -64,7 +66,7 @@ def test_the_profile_sets_the_sizes_of_the_data_set(tmp_path: Path) -> None:
     sizes = {name: small[name] for name in set(small) - set(full)}
     assert (sizes["sample_rows"], sizes["trees"], sizes["max_folds"]) == (1_500, 30, 3)
     for name, size in sizes.items():
-        schema = (DATASET_PARAMS | TRAINING_PARAMS)[name]
+        schema = (DATASET_PARAMS | TRAINING_PARAMS | ENDPOINT_PARAMS)[name]
         assert schema["minimum"] <= size < schema["default"], name
 
 
@@ -128,6 +130,39 @@ def test_what_makes_no_sense_is_refused_by_name(given: dict[str, str | None], me
 def test_pairs_without_bars_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match=r"no bars of usdjpy, only of eurusd.*CROSSES=derive"):
         Options.of({"data": folder_of(tmp_path, "eurusd"), "pairs": "eurusd,usdjpy"})
+
+
+def test_a_pair_that_is_not_read_is_told_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "USDJPYT.csv").touch()
+    told = r"no bars of usdjpy, .*USDJPYT\.csv is not read: it names usdjpy inside a longer word"
+    with pytest.raises(BadParameter, match=told):
+        Options.of({"data": folder_of(tmp_path, "eurusd"), "pairs": "eurusd,usdjpy"})
+
+
+def test_the_bars_of_a_folder_are_looked_at(tmp_path: Path) -> None:
+    given: dict[str, str | None] = {"data": str(tmp_path)}
+    write_lines(tmp_path / "eurusd.csv", histdata_lines(good_bars()))
+    (tmp_path / "gbpusd.xlsx").touch()
+    with pytest.raises(BadInput, match=r"\[timezone-undeclared\]"):
+        Options.of(given).glance()
+    told = Options.of(given | {"timezone": "histdata"}).glance()
+    assert list(told.left_out) == ["gbpusd.xlsx"]
+    assert told.first_day == date(2024, 7, 3)
+    assert Options.of({}).glance() == Glance()
+
+
+def test_legacy_tables_are_simulated_in_months_of_the_bars_and_only_if_asked_for(tmp_path: Path) -> None:
+    data: dict[str, str | None] = {"data": folder_of(tmp_path, "eurusd")}
+    day = date(2018, 3, 5)
+    assert Options.of({}).legacy_months(None) == (Month(2024, 6), Month(2024, 7))
+    assert Options.of({"legacy": "none"}).legacy_months(None) == ()
+    assert Options.of(data).legacy_months(day) == ()
+    asked = data | {"legacy": "demo"}
+    assert Options.of(asked).legacy_months(day) == (Month(2018, 3),)
+    assert Options.of(asked | {"from": "2018-01-01"}).legacy_months(day) == (Month(2018, 3),)
+    assert Options.of(asked | {"from": "2018-05-02"}).legacy_months(day) == (Month(2018, 5),)
+    with pytest.raises(BadParameter, match="LEGACY=yes: choose none or demo"):
+        Options.of({"legacy": "yes"})
 
 
 def test_a_folder_without_bars_is_refused_at_once(tmp_path: Path) -> None:

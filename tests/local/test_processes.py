@@ -16,7 +16,6 @@ from local.processes import (
     Identity,
     end,
     launch,
-    listens,
     send,
     session_members,
     tail,
@@ -55,27 +54,6 @@ def test_a_living_process_is_alive_and_a_dead_one_is_not(sleeper: Identity) -> N
     os.kill(sleeper.pid, signal.SIGKILL)
     assert wait_gone([sleeper], 5) == []
     assert not sleeper.alive
-
-
-def test_who_listens_at_a_port_is_known(sleeper: Identity, tmp_path: Path) -> None:
-    log = tmp_path / "listener"
-    server = "import http.server as h; s = h.HTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler); "
-    command = [
-        sys.executable,
-        "-c",
-        server + "print(s.server_port, s.server_port, flush=True); s.serve_forever()",
-    ]
-    listener = launch(command, log=log, environment=os.environ, folder=tmp_path)
-    try:
-        while len(log.read_text().split()) < 2:
-            time.sleep(0.02)
-        port = int(log.read_text().split()[0])
-        assert listens(listener, port)
-        assert not listens(listener, port + 1)
-        assert not listens(sleeper, port), "a stranger has it"
-    finally:
-        send(listener, signal.SIGKILL)
-        wait_gone([listener], 5)
 
 
 def test_a_zombie_is_not_alive() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.follow import line
 from local.progress import Progress, Task, clock
 
 START = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -76,6 +77,16 @@ def test_stages_come_in_the_order_of_the_plan() -> None:
 def test_before_it_is_expanded_a_stage_expects_every_pair() -> None:
     (stage,) = look([task(None, place=-1)], pairs=7).stages
     assert (stage.done, stage.pairs) == (0, 7)
+
+
+@pytest.mark.parametrize("state", ["skipped", "success", "upstream_failed"])
+def test_a_stage_that_ended_before_it_was_expanded_is_over(state: str) -> None:
+    """A run with nothing to rename skips the pairs: nobody waits for 28 of them."""
+    (stage,) = look([task(state, place=-1)]).stages
+    assert (stage.pairs, stage.done + stage.failed) == (1, 1)
+    shown = line(look([task(state, place=-1), task("running", name="pairs.write")]))
+    assert "1/28" not in shown
+    assert "1/2 stages done" in shown
 
 
 def test_pairs_are_counted_by_outcome() -> None:

@@ -26,7 +26,7 @@ from include.errors import BqxError
 from local.s3.__main__ import main
 from local.s3.objects import _LONGEST_NAME, Draft, _key, _parts
 from local.s3.server import KEY_ID, Server
-from tests.s3 import connect, process, served
+from tests.s3 import connect, process, served, signed
 
 BUCKET = "bqx-test"
 MIB = 1 << 20
@@ -344,9 +344,6 @@ def ask(
         connection.close()
 
 
-SIGNED = {"Authorization": f"AWS4-HMAC-SHA256 Credential={KEY_ID}/20260101/us-east-1/s3/aws4_request, x"}
-
-
 def crc32(text: bytes) -> str:
     return b64encode(zlib.crc32(text).to_bytes(4, "big")).decode()
 
@@ -357,7 +354,7 @@ def test_chunks_with_a_trailing_checksum(s3: Any, server: Server, told: bytes, f
     text = b"hello world"
     trailer = f"x-amz-checksum-crc32:{crc32(told)}\r\n\r\n".encode()
     body = b"5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\n" + trailer
-    headers = SIGNED | {
+    headers = {
         "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
         "x-amz-trailer": "x-amz-checksum-crc32",
         "x-amz-decoded-content-length": str(len(text)),
@@ -366,7 +363,8 @@ def test_chunks_with_a_trailing_checksum(s3: Any, server: Server, told: bytes, f
     if framing == "chunked":
         headers["Transfer-Encoding"] = "chunked"
         body = b"7\r\n" + body[:7] + b"\r\n" + b"%x\r\n" % len(body[7:]) + body[7:] + b"\r\n0\r\n\r\n"
-    status, answer = ask(server, "PUT", f"/{BUCKET}/a", body, headers)
+    url = f"http://127.0.0.1:{server.server_port}/{BUCKET}/a"
+    status, answer = ask(server, "PUT", f"/{BUCKET}/a", body, signed("PUT", url, body, headers))
     if told == text:
         assert (status, get(s3, "a")) == (200, text)
         assert "ContentEncoding" not in s3.head_object(Bucket=BUCKET, Key="a")
@@ -385,7 +383,9 @@ def test_chunks_with_a_trailing_checksum(s3: Any, server: Server, told: bytes, f
 def test_a_body_that_is_not_what_was_sent(
     s3: Any, server: Server, header: str, value: str, code: str
 ) -> None:
-    status, answer = ask(server, "PUT", f"/{BUCKET}/a", b"text", SIGNED | {header: value})
+    url = f"http://127.0.0.1:{server.server_port}/{BUCKET}/a"
+    headers = signed("PUT", url, b"text", {header: value})
+    status, answer = ask(server, "PUT", f"/{BUCKET}/a", b"text", headers)
     assert (status, re.findall("<Code>(.*)</Code>", answer), keys(s3)) == (400, [code], [])
 
 
@@ -439,11 +439,9 @@ def _upload_half(port: int, key: str) -> None:
     """Announce 4 MiB, send 2, and stay silent; the socket lives as long as the test."""
     line = socket.create_connection(("127.0.0.1", port))
     _open.append(line)
-    line.sendall(
-        f"PUT /{BUCKET}/{key} HTTP/1.1\r\nHost: x\r\nContent-Length: {4 * MIB}\r\n"
-        f"Authorization: {SIGNED['Authorization']}\r\n\r\n".encode()
-        + b"x" * (2 * MIB)
-    )
+    headers = signed("PUT", f"http://x/{BUCKET}/{key}") | {"Host": "x", "Content-Length": str(4 * MIB)}
+    told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    line.sendall(f"PUT /{BUCKET}/{key} HTTP/1.1\r\n{told}\r\n".encode() + b"x" * (2 * MIB))
 
 
 _open: list[socket.socket] = []
@@ -591,6 +589,8 @@ def test_a_browser_may_read_reports_and_nothing_else(tmp_path: Path) -> None:
         assert status("GET", f"/{BUCKET}/reports/plan/run/plan.html") == 200
         assert status("HEAD", f"/{BUCKET}/reports/plan/run/plan.html") == 200
         assert status("GET", f"/{BUCKET}/reports/none.html") == 404
+        foreign = {"Host": "evil.example"}
+        assert ask(server, "GET", f"/{BUCKET}/reports/plan/run/plan.html", headers=foreign)[0] == 403
         for method, path in (
             ("GET", f"/{BUCKET}/datasets/one/manifest.json"), ("GET", f"/{BUCKET}"), ("GET", "/"),
             ("GET", f"/{BUCKET}?list-type=2&prefix=reports/"), ("PUT", f"/{BUCKET}/reports/x.html"),

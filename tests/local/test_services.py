@@ -16,12 +16,16 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+import requests
+from botocore.exceptions import ClientError
 from pyairtable import Api, Table
 
 from include.errors import BqxError
 from local import services
-from local.airflow import HOST, ROOT
+from local.airflow import HOST, ROOT, Component
+from local.airtable.server import TOKEN
 from local.processes import Identity, send, wait_gone
+from local.s3.server import SECRET
 from local.stack import Stack
 from tests.sagemaker import BUCKET, connect, packed, request, wait_for
 
@@ -84,10 +88,23 @@ def test_the_plan_is_kept_from_start_to_start(stack: Stack) -> None:
     assert json.loads(known)["host"] == stack.exports()["AIRTABLE_ENDPOINT_URL"]
 
 
+def test_what_watches_the_stack_finds_it_as_a_shell_does(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = Component("watchdog", ("sleep", "600"), outside=True)
+    monkeypatch.setattr("local.stack.components", lambda: (watching,))
+    stack.start()
+    known = psutil.Process(stack.processes["watchdog"].pid).environ()
+    assert stack.exports().items() <= known.items()
+    assert known["BQX_SMTP_URL"].startswith(f"smtp://{HOST}:{stack.service_ports['smtp']}")
+    assert known["BQX_WATCHDOG_STATE"] == str(stack.state.root / "watchdog.json")
+    assert not [name for name in known if name.startswith("AIRFLOW_CONN")]
+
+
 def test_they_are_started_first_and_ended_by_stop(stack: Stack) -> None:
     stack.start()
     processes = stack.processes
-    assert list(processes) == [*NAMES, "api-server", "scheduler"]
+    assert list(processes) == [*NAMES, "api-server", "scheduler", "keeper"]
     assert set(stack.service_ports) == set(NAMES)
     for port in stack.service_ports.values():
         socket.create_connection((HOST, port), timeout=5).close()
@@ -151,7 +168,9 @@ def test_a_training_job_runs_on_the_stack_and_ends_with_it(stack: Stack) -> None
 def sagemaker(stack: Stack) -> Any:
     """A client of SageMaker as the stack's exports lead to it."""
     patient = {"mode": "standard", "total_max_attempts": 10}  # it throttles as the real one does
-    return connect("sagemaker", stack.exports()["AWS_ENDPOINT_URL"], retries=patient)
+    known = stack.exports()
+    secret = known["AWS_SECRET_ACCESS_KEY"]
+    return connect("sagemaker", known["AWS_ENDPOINT_URL"], secret=secret, retries=patient)
 
 
 def create_job(stack: Stack, aws: Any, name: str, script: str) -> None:
@@ -200,12 +219,32 @@ def test_the_callers_accounts_reach_no_process(stack: Stack, monkeypatch: pytest
     assert component["AIRFLOW_VAR_BQX_SAGEMAKER_ROLE"].startswith("arn:aws:iam::")
 
 
+def test_what_stand_ins_of_tests_take_opens_none_of_a_stack(stack: Stack) -> None:
+    """Every state folder has secrets of its own."""
+    stack.start()
+    client(stack).list_buckets()
+    known = stack.exports()
+    for service, operation in (("s3", "list_buckets"), ("sagemaker", "list_training_jobs")):
+        stranger = boto3.client(
+            service, endpoint_url=services.address(stack.service_ports["s3" if service == "s3" else "aws"]),
+            aws_access_key_id=known["AWS_ACCESS_KEY_ID"], aws_secret_access_key=SECRET,
+            region_name=known["AWS_DEFAULT_REGION"],
+        )  # fmt: skip
+        with pytest.raises(ClientError, match="Signature"):
+            getattr(stranger, operation)()
+        stranger.close()
+    base = Api(TOKEN, endpoint_url=known["AIRTABLE_ENDPOINT_URL"])
+    with pytest.raises(requests.HTTPError, match="401"):
+        base.table(known["AIRTABLE_BASE_ID"], "Stages").all()
+
+
 def test_secrets_are_neither_in_the_process_list_nor_in_a_log(stack: Stack) -> None:
     stack.start()
     stack.state.write_env(stack.exports())
     client(stack).list_buckets()
     secrets = {value for name, value in stack.exports().items() if "SECRET" in name or "TOKEN" in name}
-    assert secrets
+    secrets |= {stack.postgres.password, stack.access.password}
+    assert len(secrets) == 5
     shown = [" ".join(psutil.Process(process.pid).cmdline()) for process in stack.processes.values()]
     logs = [path.read_text() for path in stack.state.logs.iterdir()]
     assert [text for text in shown + logs for secret in secrets if secret in text] == []
@@ -253,6 +292,9 @@ def test_a_dead_stand_in_ends_the_run_and_is_mended_by_the_next(stack: Stack) ->
     send(before["s3"], signal.SIGKILL)
     assert wait_gone([before["s3"]], 5) == []
     assert not stack.is_up
+    stack.check_alive()  # the keeper starts it again
+    send(before["keeper"], signal.SIGKILL)
+    assert wait_gone([before["keeper"]], 5) == []
     with pytest.raises(BqxError, match="The stand-in s3 has died"):
         stack.check_alive()
     assert stack.start()

@@ -1,6 +1,7 @@
 """The choice of a pair's model, once more: written from the rules of the specification as nested questions.
 
-The rules: pipeline.md 6 (G0, G1, G3, ensemble), under 20 trading days no gate opens, simpler wins a tie.
+The rules: pipeline.md 6 (G0, G1, G3, ensemble), under 20 trading days no gate opens, simpler wins a tie
+unless it is worse than no skill and the other is not.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ def choose(scores: dict[str, float], **known: Any) -> tuple[str, bool]:
     return model, incumbent is None or not (incumbent[0] and scores[model] < incumbent[1])
 
 
-def _model(r2: dict[str, float], *, days: int, approved: bool, correlation: float, **_: Any) -> str:
+def _model(
+    r2: dict[str, float], *, days: int, approved: bool, correlation: float, worse: set[str], **_: Any
+) -> str:
     forest, boosted = r2.get("random_forest", nan), r2.get("xgboost", nan)
     if isnan(forest) and isnan(boosted):
         return ""
-    boost = isnan(forest) or (days >= 20 and boosted > forest + 0.03)
+    margin = 0.0 if "random_forest" in worse and "xgboost" not in worse else 0.03
+    boost = isnan(forest) or (days >= 20 and boosted > forest + margin)
     best = "xgboost" if boost else "random_forest"
     if days < 20 or not approved:
         return best

@@ -18,20 +18,25 @@ def bqx(close: pd.Series, w: int) -> pd.Series:
     return sum((close.shift(i) / close - 1 for i in range(1, w + 1)), start=close * 0)
 
 
+def trading_day(ts: pd.Timestamp) -> pd.Timestamp:
+    day = (ts.tz_convert("America/New_York").tz_localize(None) + pd.Timedelta(hours=7)).normalize()
+    return day + pd.Timedelta(days=7 - day.day_of_week if day.day_of_week > 4 else 0)
+
+
 def report(predictions: pd.DataFrame, close: pd.Series) -> dict[tuple[str, int], dict[str, Any]]:
     """The scores by set and horizon. ``close`` is indexed by the label of the bar, UTC."""
+    split = {"val": ["val", "calibration"], "test": ["test"]}
+    split_days = {
+        name: len({trading_day(ts) for ts in predictions["ts_utc"][predictions["set"].isin(parts)].unique()})
+        for name, parts in split.items()
+    }
     out = {}
     for (name, h), rows in predictions[predictions["set"] != "calibration"].groupby(["set", "h"]):
         w, rows = int(rows["w"].iloc[0]), rows.set_index("ts_utc").sort_index()
         window = bqx(close, w)
         rows["q"], rows["actual"] = window, window.reindex(rows.index + pd.Timedelta(minutes=h)).to_numpy()
         rows["none"] = bqx(close, w - h).reindex(rows.index) if h < w else 0.0
-        label = (
-            rows.index.tz_convert("America/New_York").tz_localize(None) + pd.Timedelta(hours=7)
-        ).normalize()
-        rows["day"] = label + pd.to_timedelta(
-            np.where(label.day_of_week > 4, 7 - label.day_of_week, 0), unit="D"
-        )
+        rows["day"] = [trading_day(ts) for ts in rows.index]
         out[name, h] = rows
     limits = {h: (rows["s"].quantile([1 / 3, 2 / 3]).tolist(), (rows["q"].abs() / rows["s"]).quantile(1 / 3))
               for (name, h), rows in out.items() if name == "val"}  # fmt: skip
@@ -41,9 +46,10 @@ def report(predictions: pd.DataFrame, close: pd.Series) -> dict[tuple[str, int],
         p = multipletests([found[key]["p"] for key in keys], 0.05, "fdr_by")[1]
         for key, value in zip(keys, p, strict=True):
             skilled = value <= 0.05 and found[key]["skill_low"] > 0
-            few = found[key]["days"] < 20
+            few = split_days[name] < 20
             found[key] |= {
                 "p_by": value,
+                "split_days": split_days[name],
                 "verdict": "too few days" if few else "skill" if skilled else "no skill",
             }
     return found

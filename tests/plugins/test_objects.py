@@ -14,7 +14,7 @@ from include.objects import FolderStore, ObjectStore
 from local import services
 from local.s3.server import Server
 from local.state import State
-from tests.s3 import connect, served
+from tests.s3 import connect, know, served
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about themselves
 
@@ -23,12 +23,13 @@ pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about
 def state(tmp_path: Path) -> State:
     state = State(tmp_path / "state")
     state.create()
+    know(state)
     return state
 
 
 def known(state: State, server: Server) -> dict[str, str]:
     """What the stack tells Airflow of a server."""
-    return services.settings(state, dict.fromkeys(("s3", "aws", "airtable"), server.server_port))
+    return services.settings(state, dict.fromkeys(("s3", "aws", "airtable", "smtp"), server.server_port))
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, **connection: Any) -> str | None:
 def test_without_a_connection_there_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_BQX_MLFLOW", raising=False)
     assert tracking_uri() is None
+    assert tracking.forget_runs() is None, "there is nothing to forget"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,6 @@ def test_the_stack_leads_airflow_to_its_store(monkeypatch: pytest.MonkeyPatch, t
 def test_the_registry_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     state = State(tmp_path / "state")
     state.create()
-    for name, value in services.settings(state, {"s3": 1, "aws": 2, "airtable": 3}).items():
+    for name, value in services.settings(state, {"s3": 1, "aws": 2, "airtable": 3, "smtp": 4}).items():
         monkeypatch.setenv(name, value)
     assert model_registry().meta.endpoint_url == "http://127.0.0.1:2"

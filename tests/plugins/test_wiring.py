@@ -10,7 +10,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from bqx import wiring
 
 from include.errors import BadInput, NothingToDo
-from include.settings import BUILD_POOL, DEFAULT_ARGS, DRY_RUN
+from include.forms import DRY_RUN
+from include.settings import BUILD_POOL, DEFAULT_ARGS
 
 
 def operator(task: Any) -> dict[str, Any]:
@@ -31,6 +32,14 @@ def test_nothing_to_do_skips_the_task_and_other_errors_stay() -> None:
         body.function(NothingToDo("Dry run"))
     with pytest.raises(BadInput):
         body.function(BadInput("f", "p", "r", code="c"))
+
+
+def test_a_result_is_one_xcom_however_many_members_it_has() -> None:
+    @wiring.step()
+    def body() -> dict[str, int]:
+        return {"rows": 1, "pairs": 2}
+
+    assert body.multiple_outputs is False
 
 
 @pytest.mark.parametrize("as_keyword", [True, False])
@@ -55,7 +64,9 @@ def test_a_dag_has_one_run_at_a_time_and_its_form() -> None:
     arguments = wiring.dag_arguments({"dry_run": DRY_RUN})
     assert arguments["max_active_runs"] == 1
     assert arguments["params"]["dry_run"].value is DRY_RUN["default"]
-    assert arguments["default_args"].keys() == {*DEFAULT_ARGS, "retry_policy"}
+    assert arguments["default_args"].keys() == {*DEFAULT_ARGS, "retry_policy", "on_failure_callback"}
+    assert arguments["on_failure_callback"].state == "failed", "people are told of every DAG"
+    assert "on_success_callback" not in arguments
     watched = wiring.dag_arguments({}, events=True)
     assert {"on_success_callback", "on_failure_callback"} <= watched.keys()
     assert "on_retry_callback" in watched["default_args"]

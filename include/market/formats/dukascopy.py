@@ -15,26 +15,13 @@ without a quote and are refused: export with flats filtered out. Bid and ask are
 
 from __future__ import annotations
 
-from include.market.formats.layout import REQUIRED, Dialect
+from include.market.formats.layout import Dialect
 
-_PRICES = {name: name for name in (*REQUIRED, "volume")}
-_CLOCKS = ("european", "dotted", "iso")
-
-
-def _dialect(times: tuple[str, ...], clocks: tuple[str, ...], *, utc: bool) -> Dialect:
-    return Dialect(
-        name="Dukascopy",
-        meanings=_PRICES | dict.fromkeys(times, "time"),
-        marks=frozenset(times),
-        clocks=clocks,
-        utc=utc,
-        counts_ticks=False,
-        has_fillers=True,
+DIALECTS = tuple(
+    Dialect("Dukascopy", marks=frozenset(marks), counts_ticks=False, has_fillers=True)
+    for marks in (
+        ("gmt time", "time (utc)", "utc time", "utc"),
+        ("local time", "time (local)", "time (eet)", "eet"),
+        ("timestamp",),
     )
-
-
-DIALECTS = (
-    _dialect(("gmt time", "time (utc)", "utc time", "utc"), _CLOCKS, utc=True),
-    _dialect(("local time", "time (local)", "time (eet)", "eet"), _CLOCKS, utc=False),
-    _dialect(("timestamp",), ("epoch-ms",), utc=True),
 )

@@ -1,10 +1,11 @@
-"""Our Parquet files: one per pair, in UTC by the type of their time column; see `SCHEMA`.
+"""Parquet files: ours, see `SCHEMA`, and those that pandas writes of a table of a provider.
 
 Volume and spread may be null or left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,85 +15,149 @@ import pyarrow.parquet as pq
 
 from include.features.arrays import Floats
 from include.market.checks import RawBars
-from include.market.formats.layout import REQUIRED
+from include.market.declared import NOTHING, Declaration
+from include.market.formats import clock, header, plain, spread, zone
+from include.market.formats.layout import IGNORED, REQUIRED, Layout
 from include.market.formats.text import check_symbol
 from include.market.problems import bad
 
 MAGIC = b"PAR1"
 OPTIONAL = ("volume", "spread")
-SYMBOLS = ("symbol", "pair")
 
 SCHEMA = pa.schema(
     [("ts_utc", pa.timestamp("us", tz="UTC")), *((name, pa.float64()) for name in (*REQUIRED, *OPTIONAL))]
 )
+_UTC = {"utc", "etc/utc", "gmt", "z", "+00:00"}
 
 
-def read(content: bytes, source: str, pair: str, timezone: str | None) -> RawBars:
+def read(
+    content: bytes,
+    source: str,
+    pair: str,
+    timezone: str | None,
+    declaration: Declaration = NOTHING,
+    most_rows: int | None = None,
+) -> RawBars:
     """Read a Parquet file.
 
     Args:
         content: the whole file, which begins with `MAGIC`.
         source: path, to name it in errors.
         pair: pair it is loaded as.
-        timezone: declared clock; a timestamp with a zone is an instant, so only None or UTC fit.
+        timezone: clock declared for the load, or None; a timestamp with a zone is an instant and needs none.
+        declaration: what ``bars.yaml`` says of the file.
+        most_rows: read no more than these first rows; None reads all.
 
     Raises:
         BadInput: see docs/market_data.md, "Parquet" and "Columns".
     """
-    table = _decode(content, source)
-    _check_columns(table.schema, source)
+    table = _decode(content, source, most_rows)
+    layout = header.layout(tuple(name.lower() for name in table.column_names), "", source)
+    columns = _columns(table, layout, source)
     if not table.num_rows:
         raise bad("no-rows", source, "the file has columns and no rows")
-    if timezone not in (None, "utc", "UTC"):
-        raise bad("timezone-contradicted", source, f"ts_utc is an instant in UTC, not {timezone!r}")
-    for name in set(SYMBOLS) & set(table.column_names):
-        check_symbol(table[name].combine_chunks().cast(pa.string()), pair, source)
-    _refuse_nulls(table, "ts_utc", "time-missing", source)
+    for name, meaning in zip(table.column_names, layout.columns, strict=True):
+        if meaning == "symbol":
+            check_symbol(table[name].combine_chunks().cast(pa.string()), pair, source)
     for name in REQUIRED:
-        _refuse_nulls(table, name, "price-missing", source)
-    opened, high, low, close = (_floats(table[name]) for name in REQUIRED)
+        _refuse_nulls(columns[name], name, "price-missing", source)
+    ms, told_clock = _in_utc(columns, layout, declaration, timezone, source)
+    opened, high, low, close = prices = [_floats(columns[name]) for name in REQUIRED]
     absent = np.full(table.num_rows, np.nan)
-    volume, spread = (_floats(table[name]) if name in table.column_names else absent for name in OPTIONAL)
-    return RawBars(source, _milliseconds(table["ts_utc"]), opened, high, low, close, volume, spread)
+    volume = _floats(columns["volume"]) if "volume" in columns else absent
+    width, told_unit = _spread(columns, layout, pair, prices, declaration, source)
+    name = "Parquet" if layout.dialect is plain.OURS else f"Parquet, {layout.dialect.name}"
+    told = {"format": name, "clock": told_clock, "spread": told_unit}
+    flags = (layout.dialect.counts_ticks, layout.dialect.has_fillers)
+    return RawBars(source, ms, opened, high, low, close, volume, width, *flags, told)
 
 
-def _decode(content: bytes, source: str) -> Any:
+def _decode(content: bytes, source: str, most_rows: int | None) -> Any:
     if not content.endswith(MAGIC) or len(content) < 12:
         text = f"after {len(content):,} bytes the closing {MAGIC.decode()} is missing"
         raise bad("parquet-truncated", source, text)
     try:
-        return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        if most_rows is None or file.metadata.num_rows <= most_rows:
+            return file.read()
+        return pa.Table.from_batches([next(file.iter_batches(batch_size=most_rows))])
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise bad("parquet-damaged", source, f"the file cannot be decoded: {reason}") from None
 
 
-def _check_columns(schema: Any, source: str) -> None:
-    names = schema.names
-    for name in ("ts_utc", *REQUIRED):
-        if name not in names:
-            raise bad("column-missing", source, f"column {name!r} is missing; found {', '.join(names)}")
-    for name in names:
-        if names.count(name) > 1:
-            raise bad("column-duplicate", source, f"column {name!r} occurs {names.count(name)} times")
-        if name not in (*SCHEMA.names, *SYMBOLS):
-            raise bad("column-unknown", source, f"column {name!r} is not one of ours")
-    time = schema.field("ts_utc").type
-    if not pa.types.is_timestamp(time):
-        raise bad("column-type", source, f"ts_utc is {time}, not a timestamp")
-    if time.tz is None:
-        raise bad("time-naive", source, f"ts_utc is {time}: its time zone is unknown")
-    for name in (*REQUIRED, *(name for name in OPTIONAL if name in names)):
-        kind = schema.field(name).type
-        whole_volume = name == "volume" and pa.types.is_integer(kind)
-        empty = name in OPTIONAL and pa.types.is_null(kind)
-        if not (pa.types.is_float64(kind) or pa.types.is_decimal(kind) or whole_volume or empty):
-            raise bad("column-type", source, f"{name} is {kind}, not float64")
+def _columns(table: Any, layout: Layout, source: str) -> dict[str, Any]:
+    """Columns by their meaning, of types that hold such values exactly."""
+    columns = {}
+    for number, meaning in enumerate(layout.columns):
+        if meaning in (IGNORED, "symbol"):
+            continue
+        column = table.column(number)
+        is_time = meaning in ("time", "date", "clock")
+        if not is_time and not _holds_numbers(column.type, meaning):
+            raise bad("column-type", source, f"{layout.header[number]} is {column.type}, not float64")
+        columns[meaning] = column
+    return columns
 
 
-def _refuse_nulls(table: Any, name: str, code: str, source: str) -> None:
-    if table[name].null_count:
-        missing = np.asarray(pc.is_null(table[name]))
+def _holds_numbers(kind: Any, meaning: str) -> bool:
+    if meaning not in REQUIRED and (pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        return True
+    return bool(pa.types.is_float64(kind) or pa.types.is_decimal(kind))
+
+
+def _in_utc(
+    columns: dict[str, Any], layout: Layout, declaration: Declaration, timezone: str | None, source: str
+) -> tuple[Any, str]:
+    """Milliseconds in UTC, and which clock was taken."""
+    if "date" in columns:
+        raise bad("column-type", source, "date and time of day are two columns")
+    name = layout.header[layout.columns.index("time")]
+    column, kind = columns["time"], columns["time"].type
+    _refuse_nulls(column, name, "time-missing", source)
+    is_ours, is_utc = layout.dialect is plain.OURS, layout.is_utc
+    if pa.types.is_timestamp(kind):
+        if kind.tz is None and is_utc and declaration.clock is None:
+            raise bad("time-naive", source, f"{name} is {kind}: its time zone is unknown")
+        is_offset = kind.tz is not None and kind.tz.lower() not in _UTC
+        times = clock.Clock(_milliseconds(column), kind.tz is not None, is_offset=is_offset)
+    elif is_ours or not (_is_text(kind) or pa.types.is_integer(kind)):
+        raise bad("column-type", source, f"{name} is {kind}, not a timestamp")
+    else:
+        texts = column.combine_chunks().cast(pa.string())
+        times = clock.parse(texts, tuple(clock.PATTERNS), source)
+        is_utc |= layout.epoch_is_utc and times.is_epoch
+    stated = zone.Stated(layout.dialect.name, is_utc, layout.dialect.server_clock)
+    return zone.resolve(times, stated, declaration, timezone, source)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _spread(
+    columns: dict[str, Any],
+    layout: Layout,
+    pair: str,
+    prices: Sequence[Floats],
+    declaration: Declaration,
+    source: str,
+) -> tuple[Floats, str]:
+    """The spread in price units, and what was decided about its unit."""
+    name = next((name for name in spread.COLUMNS if name in columns), None)
+    if name is None:
+        return np.full(prices[0].size, np.nan), spread.ABSENT
+    values = _floats(columns[name])
+    if not np.nan_to_num(values).any():
+        return values, spread.ABSENT
+    is_whole = bool(pa.types.is_integer(columns[name].type))
+    unit = spread.Unit.of(name, layout.dialect.spread_unit, declaration.unit, is_whole=is_whole)
+    return spread.in_price_units(values, spread.Quotes.of(pair, prices), unit, source)
+
+
+def _refuse_nulls(column: Any, name: str, code: str, source: str) -> None:
+    if column.null_count:
+        missing = np.asarray(pc.is_null(column))
         row = int(missing.argmax())
         raise bad(code, source, f"{name} is null", row=row + 1, count=int(missing.sum()))
 

@@ -7,6 +7,7 @@ short rows, stray headers) is refused with the row and a remedy.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,13 @@ import pyarrow.csv
 
 from include.errors import BadInput
 from include.features.arrays import Floats
-from include.market.checks import MINUTE, RawBars
-from include.market.formats import clock, dukascopy, histdata, metatrader, plain
-from include.market.formats.layout import IGNORED, REQUIRED, Dialect, Layout
-from include.market.levels import tick_size
+from include.market.checks import RawBars
+from include.market.declared import NOTHING, Declaration
+from include.market.formats import clock, header, histdata, metatrader, spread, zone
+from include.market.formats.layout import IGNORED, REQUIRED, Layout
+from include.market.naming import pairs_in
 from include.market.problems import bad
-from include.market.timezones import to_utc
 
-DIALECTS: tuple[Dialect, ...] = (*plain.DIALECTS, *metatrader.DIALECTS, *dukascopy.DIALECTS)
 HEADLESS = (histdata.recognise, metatrader.recognise)
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -34,31 +34,58 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,' .\u00a0]\d{3})+([.,]\d+)?")
 
 
-def read(content: bytes, source: str, pair: str, timezone: str | None) -> RawBars:
+def read(
+    content: bytes, source: str, pair: str, timezone: str | None, declaration: Declaration = NOTHING
+) -> RawBars:
     """Read a text file of any known format.
 
     Args:
         content: the whole file, not empty.
         source: path, to name it in errors.
-        pair: pair it is loaded as; decides the size of a point and what a symbol column must say.
-        timezone: declared clock of the file, or None.
+        pair: pair it is loaded as; decides the size of a pip and what a symbol column must say.
+        timezone: clock declared for the load, or None.
+        declaration: what ``bars.yaml`` says of the file.
 
     Raises:
         BadInput: see docs/market_data.md, "Text", "Columns" and "Time".
     """
     text = _decode(content, source)
     layout = _recognise(text, source)
+    dialect = layout.dialect
     cells = _split(text, layout, source)
-    _check_symbol(cells, pair, source)
-    times = _times(cells, layout, source)
-    ms = _to_utc(clock.parse(times, layout.clocks, source), layout, timezone, source)
-    opened, high, low, close = (_numbers(cells, name, source, required=True) for name in REQUIRED)
+    for name in [name for name in cells if name.startswith("symbol")]:
+        check_symbol(cells[name], pair, source)
+    times = clock.parse(_times(cells, layout, source), tuple(clock.PATTERNS), source)
+    is_utc = layout.is_utc or (layout.epoch_is_utc and times.is_epoch)
+    stated = zone.Stated(dialect.name, is_utc, dialect.server_clock)
+    ms, told_clock = zone.resolve(times, stated, declaration, timezone, source)
+    opened, high, low, close = prices = [_numbers(cells, name, source, required=True) for name in REQUIRED]
     volume = _numbers(cells, "volume", source, required=False)
-    spread = _numbers(cells, "spread", source, required=False)
-    if "points" in cells:
-        spread = _numbers(cells, "points", source, required=False) * tick_size(pair)
-    flags = (layout.counts_ticks, layout.has_fillers)
-    return RawBars(source, ms, opened, high, low, close, volume, spread, *flags)
+    width, told_unit = _spread(cells, layout, pair, prices, declaration, source)
+    told = {"format": dialect.name, "clock": told_clock, "spread": told_unit}
+    flags = (dialect.counts_ticks, dialect.has_fillers)
+    return RawBars(source, ms, opened, high, low, close, volume, width, *flags, told)
+
+
+def _spread(
+    cells: dict[str, Any],
+    layout: Layout,
+    pair: str,
+    prices: Sequence[Floats],
+    declaration: Declaration,
+    source: str,
+) -> tuple[Floats, str]:
+    """The spread in price units, and what was decided about its unit."""
+    name = next((name for name in spread.COLUMNS if name in cells), None)
+    if name is None:
+        return np.full(prices[0].size, np.nan), spread.ABSENT
+    values = _numbers(cells, name, source, required=False)
+    if not np.nan_to_num(values).any():
+        return values, spread.ABSENT
+    is_whole = not pc.any(pc.match_substring(cells[name], ".")).as_py()
+    unit = spread.Unit.of(name, layout.dialect.spread_unit, declaration.unit, is_whole=is_whole)
+    quotes = spread.Quotes.of(pair, prices, [cells[name] for name in REQUIRED])
+    return spread.in_price_units(values, quotes, unit, source)
 
 
 def _decode(content: bytes, source: str) -> str:
@@ -90,39 +117,17 @@ def _recognise(text: str, source: str) -> Layout:
     delimiter = max(DELIMITERS, key=line.count)
     names = tuple(name.strip().strip('"').lower() for name in line.split(delimiter))
     _refuse_ticks(line, names, source)
-    if not {name.strip("<>") for name in names} & set(REQUIRED):
+    if not header.is_header(names):
         if line[:1].isdigit() and len(names) >= 5:
             raise bad("header-missing", source, f"the first line is {_excerpt(line)}, no header", row=1)
         raise bad("format-unknown", source, f"the first line is {_excerpt(line)}")
-    dialects = [dialect for dialect in DIALECTS if dialect.marks & set(names)]
-    if not dialects:
-        raise bad("column-missing", source, f"no column of time in {', '.join(names)}")
-    return _layout(dialects[0], delimiter, names, source)
+    return header.layout(names, delimiter, source)
 
 
 def _refuse_ticks(line: str, names: tuple[str, ...], source: str) -> None:
-    sides = {name.strip("<>") for name in names}
-    if histdata.is_tick(line) or ({"bid", "ask"} <= sides and not sides & set(REQUIRED)):
-        raise bad("tick-data", source, f"the first line is {_excerpt(line)}: bids and asks, not bars")
-
-
-def _layout(dialect: Dialect, delimiter: str, names: tuple[str, ...], source: str) -> Layout:
-    for name in names:
-        if name not in dialect.meanings:
-            raise bad("column-unknown", source, f"column {name!r} is no column of {dialect.name}")
-        if names.count(name) > 1:
-            raise bad("column-duplicate", source, f"column {name!r} occurs {names.count(name)} times")
-    columns = tuple(dialect.meanings[name] for name in names)
-    for meaning in columns:
-        if meaning != IGNORED and columns.count(meaning) > 1:
-            raise bad("column-duplicate", source, f"two columns hold the {meaning}: {', '.join(names)}")
-    times = ("date", "clock") if "date" in dialect.meanings.values() else ("time",)
-    for meaning in (*times, *REQUIRED):
-        if meaning not in columns:
-            text = f"{dialect.name} needs a column {meaning!r}, found {', '.join(names)}"
-            raise bad("column-missing", source, text)
-    flags = (dialect.utc, dialect.counts_ticks, dialect.has_fillers)
-    return Layout(dialect.name, delimiter, columns, names, dialect.clocks, *flags)
+    sides = {re.sub("price$|[^a-z]", "", name) for name in names}
+    if histdata.is_tick(line) or ({"bid", "ask"} <= sides and not header.is_header(names)):
+        raise bad("tick-data", source, f"the first line is {_excerpt(line)}: quotes, not bars")
 
 
 def _split(text: str, layout: Layout, source: str) -> dict[str, Any]:
@@ -139,11 +144,12 @@ def _split(text: str, layout: Layout, source: str) -> dict[str, Any]:
     if table.num_rows != body.count("\n") + 1:
         raise bad("unreadable-csv", source, "quotation marks join several lines into one row")
     columns = table.combine_chunks()
-    return {
-        meaning: pc.utf8_trim_whitespace(columns.column(number).combine_chunks())
-        for number, meaning in enumerate(layout.columns)
-        if meaning != IGNORED
-    }
+    cells = {}
+    for number, meaning in enumerate(layout.columns):
+        if meaning != IGNORED:
+            key = f"symbol {number}" if meaning == "symbol" else meaning  # a pair may stand in two columns
+            cells[key] = pc.utf8_trim_whitespace(columns.column(number).combine_chunks())
+    return cells
 
 
 def _parse(body: str, layout: Layout, source: str) -> tuple[Any, list[Any]]:
@@ -174,7 +180,9 @@ def _parse(body: str, layout: Layout, source: str) -> tuple[Any, list[Any]]:
 def _wrong_row(wrong: list[Any], layout: Layout, source: str) -> BadInput:
     first = wrong[0]
     others = [mark for mark in DELIMITERS if first.text.count(mark) >= len(REQUIRED)]
-    text = f"{first.actual_columns} cells where {first.expected_columns} are expected: {_excerpt(first.text)}"
+    columns = f" ({', '.join(layout.columns)})" if not layout.header else ""
+    expected = f"{first.expected_columns} are expected{columns}"
+    text = f"{first.actual_columns} cells where {expected}: {_excerpt(first.text)}"
     code = "column-count"
     if first.actual_columns == 1 and others:
         code = "mixed-delimiters"
@@ -185,13 +193,8 @@ def _wrong_row(wrong: list[Any], layout: Layout, source: str) -> BadInput:
     return bad(code, source, text, row=first.number, count=len(wrong))
 
 
-def _check_symbol(cells: dict[str, Any], pair: str, source: str) -> None:
-    if "symbol" in cells:
-        check_symbol(cells["symbol"], pair, source)
-
-
 def check_symbol(symbols: Any, pair: str, source: str) -> None:
-    """Refuse rows whose symbol is not the pair; EUR/USD and EURUSD mean the same.
+    """Refuse rows whose symbol is not the pair; EUR/USD, EURUSD and a broker's EURUSDm mean the same.
 
     Args:
         symbols: pyarrow string array, one symbol per row.
@@ -201,8 +204,8 @@ def check_symbol(symbols: Any, pair: str, source: str) -> None:
     Raises:
         BadInput: ``mixed-pairs`` or ``wrong-pair-symbol``.
     """
-    plain_symbols = pc.replace_substring_regex(pc.utf8_lower(symbols), "[^a-z]", "")
-    other = np.asarray(pc.fill_null(pc.not_equal(plain_symbols, pair), fill_value=True))
+    own = [name for name in pc.unique(symbols).to_pylist() if name is not None and pairs_in(name) == [pair]]
+    other = ~np.asarray(pc.is_in(symbols, value_set=pa.array(own, pa.string())))
     if not other.any():
         return
     row = int(other.argmax())
@@ -216,8 +219,8 @@ def _times(cells: dict[str, Any], layout: Layout, source: str) -> Any:
     times = cells[first]
     if first == "date":
         times = pc.binary_join_element_wise(times, cells["clock"], " ")
-    if layout.header:
-        name = layout.header[layout.columns.index(first)]
+    name = layout.header[layout.columns.index(first)] if layout.header else ""
+    if name:
         repeated = np.asarray(pc.starts_with(pc.utf8_lower(times), name))
         if repeated.any():
             row = int(repeated.argmax())
@@ -253,18 +256,6 @@ def _wrong_number(text: str) -> tuple[str, str]:
     if _THOUSANDS.fullmatch(text):
         return "thousands-separator", f"{text!r} has a separator between thousands"
     return "not-a-number", f"{_excerpt(text)} is no number"
-
-
-def _to_utc(times: clock.Clock, layout: Layout, timezone: str | None, source: str) -> Any:
-    if times.is_utc or layout.utc:
-        if timezone not in (None, "utc", "UTC"):
-            text = f"the file states its offset from UTC, {timezone!r} was declared"
-            raise bad("timezone-contradicted", source, text)
-        return times.ms
-    if timezone is None:
-        raise bad("timezone-undeclared", source, f"{layout.name} does not say which clock its times show")
-    local = times.ms // MINUTE
-    return times.ms + (to_utc(local, timezone, source) - local) * MINUTE
 
 
 def _excerpt(line: str) -> str:

@@ -1,5 +1,8 @@
 -- The outbox: callbacks add rows, the sync reads them. Safe to run again.
-CREATE SCHEMA IF NOT EXISTS bqx;
+-- Asked for only where it is not there: otherwise a role would need the right to create schemas all the same.
+DO $$ BEGIN
+    IF to_regnamespace('bqx') IS NULL THEN CREATE SCHEMA IF NOT EXISTS bqx; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS bqx.events (
     event_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

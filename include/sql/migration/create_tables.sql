@@ -1,5 +1,8 @@
 -- What a migration remembers: every rename, and what the tables held before it. Safe to run again.
-CREATE SCHEMA IF NOT EXISTS bqx;
+-- Asked for only where it is not there: otherwise a role would need the right to create schemas all the same.
+DO $$ BEGIN
+    IF to_regnamespace('bqx') IS NULL THEN CREATE SCHEMA IF NOT EXISTS bqx; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS bqx.migration_journal (
     journal_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

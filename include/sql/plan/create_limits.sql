@@ -1,5 +1,8 @@
 -- How fast Airtable may be asked: one row per base, times in seconds since 1970 by the clock of this server.
-CREATE SCHEMA IF NOT EXISTS bqx;
+-- Asked for only where it is not there: otherwise a role would need the right to create schemas all the same.
+DO $$ BEGIN
+    IF to_regnamespace('bqx') IS NULL THEN CREATE SCHEMA IF NOT EXISTS bqx; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS bqx.airtable_limits (
     name TEXT PRIMARY KEY,

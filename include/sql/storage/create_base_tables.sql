@@ -1,5 +1,8 @@
 -- The schema and the four tables that do not belong to one pair. Safe to run again.
-CREATE SCHEMA IF NOT EXISTS bqx;
+-- Asked for only where it is not there: otherwise a role would need the right to create schemas all the same.
+DO $$ BEGIN
+    IF to_regnamespace('bqx') IS NULL THEN CREATE SCHEMA IF NOT EXISTS bqx; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS bqx.baseline_rates (
     pair TEXT PRIMARY KEY,
@@ -43,7 +46,10 @@ CREATE TABLE IF NOT EXISTS bqx.gate_log (
     report TEXT NOT NULL,
     run_label TEXT NOT NULL,
     checked_at TIMESTAMPTZ NOT NULL,
+    seen TEXT,
     PRIMARY KEY (table_name, month)
 );
+COMMENT ON COLUMN bqx.gate_log.seen IS
+'Of a partition that is right: oid, rows and inputs. While they stay the same, no gate looks at it again.';
 COMMENT ON TABLE bqx.gate_log IS
 'The last quality gate of each partition. It is about what was built before checked_at, when the gate began.';

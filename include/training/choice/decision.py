@@ -92,8 +92,14 @@ class Subject(NamedTuple):
 
     @property
     def days(self) -> dict[str, int]:
-        """Trading days by set; the candidates have the same rows."""
-        return {name: found.days for name, found in self._first.scores.items()} if self.candidates else {}
+        """Trading days by split; the candidates have the same rows."""
+        scores = self._first.scores if self.candidates else {}
+        return {name: found.split_days for name, found in scores.items()}
+
+    @property
+    def judged_days(self) -> int:
+        """Trading days of validation that the scores are of; those of its later half give the intervals."""
+        return self._first.scores["val"].days
 
     @property
     def columns_hash(self) -> str | None:
@@ -124,6 +130,10 @@ def case_of(subject: Subject, incumbent: Mapping[str, Any] | None = None) -> Cas
         skilled={
             model for model, found in subject.candidates.items()
             if any(block.verdict == SKILL for block in found.blocks["val"])
+        },
+        worse={
+            model for model, found in subject.candidates.items()
+            if (high := found.scores["val"].skill.high) is not None and high < 0
         },
         approved=subject.gate.approval == APPROVED,
         correlation=_largest(subject.correlations.values()),
@@ -205,8 +215,9 @@ def _comparison(subject: Subject, case: Case) -> Iterator[str]:
         scores = ", ".join(f"{name_of(model)} {tables.number(r2, 3)}" for model, r2 in case.scores.items())
         no_skill = tables.number(subject.no_skill, 3)
         yield (
-            f"R2 of raw BQX on validation, mean over the horizons, {case.days} trading days: {scores}; "
-            f"the no-skill forecast has {no_skill} on the same rows."
+            "R2 of raw BQX on validation, mean over the horizons, on the earlier half of its rows "
+            f"({subject.judged_days} of {case.days} trading days): {scores}; the no-skill forecast has "
+            f"{no_skill} on the same rows."
         )
     for model, reason in (dict(subject.left_out) | case.refused).items():
         yield f"{name_of(model)} takes no part: {reason}."

@@ -157,8 +157,8 @@ def _obstacle(score: PairScore, matched: Sequence[Block]) -> str:
         return "R2 of XGBoost on validation is not a number."
     if score.r2.model >= SEED_R2:
         return f"R2 of XGBoost on validation is {_r2(score)}, not below {SEED_R2}: nothing better is needed."
-    if score.days < LEAST_DAYS:
-        return f"Validation has {score.days} trading days, and below {LEAST_DAYS} no gate opens."
+    if score.split_days < LEAST_DAYS:
+        return f"Validation has {score.split_days} trading days, and below {LEAST_DAYS} no gate opens."
     if not matched:
         return "No horizon has a window of its own length."
     return "" if any(block.verdict == SKILL for block in matched) else NO_SKILL

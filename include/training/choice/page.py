@@ -18,8 +18,9 @@ from include.training.choice.record import Decision
 from include.training.choice.rules import MODELS
 from include.training.truth import tables
 from include.training.truth.bootstrap import LEAST_DAYS
+from include.training.truth.looks import Estimate
 from include.training.truth.reduced import name_of
-from include.training.truth.scores import Estimate, SetScores
+from include.training.truth.scores import SetScores
 from include.training.truth.verdicts import FEW_DAYS, SKILL
 
 __all__ = ["GENERATOR", "draw", "gate", "summary", "verdicts"]
@@ -142,7 +143,7 @@ def _opening(opening: Opening) -> dict[str, Any]:
         "days": tables.NONE if score is None else str(score.days),
         "best": tables.NONE if best is None else f"{best.h}",
         "skill": tables.NONE if best is None else tables.estimate(best.whole.skill),
-        "p": tables.NONE if best is None or score is None or score.days < LEAST_DAYS else f"{best.p_by:.2g}",
+        "p": tables.NONE if best is None or best.verdict == FEW_DAYS else f"{best.p_by:.2g}",
         "reason": opening.reason,
     }
 

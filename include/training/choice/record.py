@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from include.errors import QualityError
 from include.objects import ObjectStore
 
-__all__ = ["FOLDER", "FORMAT", "Decision", "current", "decisions", "deployable", "rounded", "write"]
+__all__ = ["FOLDER", "FORMAT", "Decision", "current", "decisions", "deployable", "read", "rounded", "write"]
 
 FORMAT = 1
 FOLDER = "decisions"  # in the bucket
@@ -66,7 +66,7 @@ def write(bucket: ObjectStore, pair: str, decide: Callable[[Decision | None], di
     newest = current(bucket, pair)
     if newest is not None:
         before = newest.content["previous"]
-        again = _decision(pair, decide(None if before is None else _read(bucket, pair, before)))
+        again = _decision(pair, decide(None if before is None else _of_hash(bucket, pair, before)))
         if again == newest:  # the task ran before, and was perhaps killed later
             return newest
     decision = _decision(pair, decide(newest))
@@ -80,7 +80,7 @@ def current(bucket: ObjectStore, pair: str) -> Decision | None:
     if not found:
         return None
     last = max(each.modified for each in found)
-    records = [_open(bucket, each.key) for each in found if each.modified == last]
+    records = [read(bucket, each.key) for each in found if each.modified == last]
     earlier = {record.content["previous"] for record in records}  # several may be of the same second
     return next(record for record in records if record.hash not in earlier)
 
@@ -91,7 +91,28 @@ def deployable(bucket: ObjectStore, pair: str) -> Decision | None:
     if newest is None or newest.content["deployable"]:
         return newest
     incumbent = newest.incumbent
-    return None if incumbent is None else _read(bucket, pair, incumbent["hash"])
+    return None if incumbent is None else _of_hash(bucket, pair, incumbent["hash"])
+
+
+def read(bucket: ObjectStore, key: str) -> Decision:
+    """A decision record.
+
+    Args:
+        bucket: the whole bucket.
+        key: of the object, as the task `choose` returns it.
+
+    Raises:
+        QualityError: it is gone, or was changed.
+    """
+    body = bucket.get(key)
+    digest = hashlib.sha256(body or b"").hexdigest()
+    if body is None or not key.endswith(f"/{digest[:DIGITS]}.json"):
+        what = "is gone" if body is None else "was changed after it was written"
+        raise QualityError(
+            f"Decision record {bucket.uri(key)} {what}; nothing is chosen or deployed by it. Restore it from "
+            "a backup or an earlier version of the object, or clear the task choose: it decides again."
+        )
+    return Decision(key, digest, json.loads(body))
 
 
 def decisions(bucket: ObjectStore) -> dict[str, Decision]:
@@ -111,21 +132,8 @@ def _decision(pair: str, content: dict[str, Any]) -> Decision:
     return Decision(_key(pair, digest), digest, json.loads(body))
 
 
-def _read(bucket: ObjectStore, pair: str, digest: str) -> Decision:
-    return _open(bucket, _key(pair, digest))
-
-
-def _open(bucket: ObjectStore, key: str) -> Decision:
-    """Raises QualityError if the record is gone or was changed."""
-    body = bucket.get(key)
-    digest = hashlib.sha256(body or b"").hexdigest()
-    if body is None or not key.endswith(f"/{digest[:DIGITS]}.json"):
-        what = "is gone" if body is None else "was changed after it was written"
-        raise QualityError(
-            f"Decision record {bucket.uri(key)} {what}; nothing is chosen or deployed by it. Restore it from "
-            "a backup or an earlier version of the object."
-        )
-    return Decision(key, digest, json.loads(body))
+def _of_hash(bucket: ObjectStore, pair: str, digest: str) -> Decision:
+    return read(bucket, _key(pair, digest))
 
 
 def _key(pair: str, digest: str) -> str:

@@ -1,7 +1,8 @@
 """The rule table that chooses the model of a pair and says whether it may be deployed.
 
 Only scores on the validation set choose. The more complex model has to be better by a margin; a tie, a score
-that is not a number and a model that is missing leave the simpler one where it is.
+that is not a number and a model that is missing leave the simpler one where it is, unless that is worse than
+no skill.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ class Case:
 
     Attributes:
         scores: R2 of raw q on validation, mean over horizons, of each model that could be scored.
-        days: trading days of validation.
+        days: trading days of validation, of which the earlier half is judged.
         skilled: models with a verdict of skill on validation, for at least one horizon.
+        worse: models worse than no skill on validation: the interval of their mean skill lies below 0.
         approved: gate G2 opened for the pair, and a person approved the networks.
         correlation: the largest between two models of the ensemble; NaN if it is not known.
         suspicious: gate G0 fired on test for any model of the pair.
@@ -60,6 +62,7 @@ class Case:
     scores: Mapping[str, float]
     days: int
     skilled: Collection[str] = field(default_factory=frozenset)
+    worse: Collection[str] = field(default_factory=frozenset)
     approved: bool = False
     correlation: float = math.nan
     suspicious: bool = False
@@ -155,6 +158,13 @@ SINGLE = (
     Selection(
         "G1: XGBoost", lambda case: case.r2[XGBOOST] > case.r2[FOREST] + G1_MARGIN, lambda _: XGBOOST,
         "XGBoost beats the random forest by more than 0.03 of R2 on validation (gate G1).",
+    ),
+    Selection(
+        "the forest is worse than no skill",
+        lambda case: {FOREST, XGBOOST} & {*case.worse} == {FOREST} and case.r2[XGBOOST] > case.r2[FOREST],
+        lambda _: XGBOOST,
+        "The random forest is worse than the no-skill forecast on validation, beyond chance, and XGBoost is "
+        "not: that the forest is simpler does not count.",
     ),
     Selection(
         "G1: random forest", lambda _: True, lambda _: FOREST,

@@ -32,7 +32,7 @@ __all__ = [
 
 RESAMPLES = 2_000
 SEED = 20_240_701
-LEAST_DAYS = 20  # below, a set has no intervals
+LEAST_DAYS = 20  # trading days of a split; with fewer its scores have no intervals
 LEVEL = 0.05  # of false discoveries among the verdicts; intervals leave half of it on each side
 NOMINAL = LEVEL / 2  # one-sided level of a single look: its interval lies above 0
 RANGE = (0.05, 0.95)  # quantiles of what is reported as by chance

@@ -15,8 +15,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from include import charts
 from include.charts import ALARM, COLOURS, INK, LINE, PALE, SOFT
 from include.training.truth.groups import VOLATILITIES
+from include.training.truth.looks import Estimate
 from include.training.truth.reduced import Cloud, Reduced, name_of
-from include.training.truth.scores import Block, Estimate, Fold
+from include.training.truth.scores import Block, Fold
 from include.training.truth.verdicts import SKILL, SUSPICIOUS
 
 __all__ = ["NOMINAL", "TOLERANCE", "backtest", "coverage", "importance", "predicted", "skill"]

@@ -26,7 +26,7 @@ from include.training.truth.outputs import (
 )
 from include.training.truth.reduced import FIELDS, Cloud, Importance, Reduced, Sums
 
-__all__ = ["FILES", "TOP", "reduce_job"]
+__all__ = ["FILES", "TOP", "day_sums", "reduce_job"]
 
 FILES = ("predictions.parquet", "backtest.parquet", "importance.parquet", "metrics.json", "card.json")
 TOP = 50  # columns that folds are compared by
@@ -72,13 +72,14 @@ def _reduced(pair: str, model: str, files: Mapping[str, Content]) -> Reduced:
     for name, part in parts.items():
         _matching(part, windows, f"predictions.parquet: the {name} set")
     bounds = [limits(part.q, part.s) for part in _by_horizon(parts["val"], windows)]
+    whole = {"val": rows.where(rows.part != SETS.index("test")), "test": parts["test"]}
     tests = read_backtest(files["backtest.parquet"])
     folds = [tests.where(tests.part == number) for number in np.unique(tests.part)]
     return Reduced(
         pair=pair,
         model=model,
-        sets={name: _sums(part, windows, bounds) for name, part in parts.items()},
-        folds=tuple(_sums(fold, _matching(fold, windows), bounds) for fold in folds),
+        sets={name: day_sums(part, windows, bounds, whole[name]) for name, part in parts.items()},
+        folds=tuple(day_sums(fold, _matching(fold, windows), bounds) for fold in folds),
         cloud=_cloud(parts["test"], windows),
         importance=_importance(files["importance.parquet"], windows),
         card=_plain(files["card.json"], "card.json"),
@@ -110,8 +111,20 @@ def _by_horizon(rows: Predictions, windows: tuple[tuple[int, int], ...]) -> list
     return [rows.where(rows.h == h) for _, h in windows]
 
 
-def _sums(rows: Predictions, windows: tuple[tuple[int, int], ...], bounds: list[Limits]) -> Sums:
-    """Sums of one set, or of the test of a fold."""
+def day_sums(
+    rows: Predictions,
+    windows: tuple[tuple[int, int], ...],
+    bounds: list[Limits],
+    split: Predictions | None = None,
+) -> Sums:
+    """Sums of one set, or of the test of a fold.
+
+    Args:
+        rows: that are judged.
+        windows: window and horizon of each target, minutes.
+        bounds: limits of the groups, by target.
+        split: all rows of the split that they belong to; None if they are all of it.
+    """
     days, place = np.unique(trading_days(rows.ts), return_inverse=True)
     cells = math.prod(STATES)
     values = np.zeros((len(windows), days.size, len(GROUPS), len(FIELDS)))
@@ -122,7 +135,8 @@ def _sums(rows: Predictions, windows: tuple[tuple[int, int], ...], bounds: list[
         for field, measure in enumerate(_measures(part)):
             sums = np.asarray(np.bincount(cell, measure, days.size * cells), np.float64)
             values[number, :, :, field] = by_group(sums.reshape(days.size, cells))
-    return Sums(windows, days, values, int(rows.ts.min()), int(rows.ts.max()))
+    split_days = days.size if split is None else np.unique(trading_days(split.ts)).size
+    return Sums(windows, days, values, int(rows.ts.min()), int(rows.ts.max()), split_days)
 
 
 def _measures(rows: Predictions) -> list[Floats]:

@@ -19,7 +19,7 @@ from include.features.arrays import Floats, Minutes
 
 __all__ = ["FIELDS", "Cloud", "Importance", "Reduced", "Sums", "name_of", "same_rows"]
 
-FORMAT = 1
+FORMAT = 2
 NAMES = {
     "random_forest": "Random Forest", "xgboost": "XGBoost", "multi_task": "Multi-task network", "tft": "TFT",
     "ensemble": "Ensemble",
@@ -54,6 +54,8 @@ class Sums(NamedTuple):
         values: (targets, days, groups, fields).
         first: first minute with a row.
         last: last minute with a row.
+        split_days: trading days of the split of which these rows are judged: of all of val, whose later half
+            gives the intervals; of the others their own.
     """
 
     windows: tuple[tuple[int, int], ...]
@@ -61,6 +63,7 @@ class Sums(NamedTuple):
     values: Floats
     first: int
     last: int
+    split_days: int
 
     def of(self, field: str, group: int = 0) -> Floats:
         """(targets, days): one field of one group."""
@@ -150,7 +153,10 @@ class Reduced:
             "fields": FIELDS,
             "pair": self.pair,
             "model": self.model,
-            "sums": {name: [sums.windows, sums.first, sums.last] for name, sums in self._all_sums().items()},
+            "sums": {
+                name: [sums.windows, sums.first, sums.last, sums.split_days]
+                for name, sums in self._all_sums().items()
+            },
             "columns": self.importance.columns,
             "stability": None if np.isnan(self.importance.stability) else self.importance.stability,
             "importance_folds": self.importance.folds,
@@ -183,9 +189,9 @@ class Reduced:
         sums = {
             name: Sums(
                 tuple((int(w), int(h)) for w, h in windows),
-                arrays[f"{name}.days"], arrays[f"{name}.values"], int(first), int(last),
+                arrays[f"{name}.days"], arrays[f"{name}.values"], int(first), int(last), int(split_days),
             )
-            for name, (windows, first, last) in plain["sums"].items()
+            for name, (windows, first, last, split_days) in plain["sums"].items()
         }  # fmt: skip
         stability = float("nan") if plain["stability"] is None else float(plain["stability"])
         folds = sorted((name for name in sums if name.startswith("fold")), key=lambda name: int(name[4:]))

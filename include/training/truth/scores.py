@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from include.features.arrays import Flags, Floats, Minutes
+from include.features.arrays import Flags, Floats
 from include.training.truth import bootstrap, theory
 from include.training.truth.bootstrap import LEAST_DAYS, ByChance
-from include.training.truth.groups import ALL, GROUPS
-from include.training.truth.reduced import FIELDS, Reduced, Sums
+from include.training.truth.groups import GROUPS
+from include.training.truth.looks import Beside, Estimate, Group, Looks, estimate, group_scores
+from include.training.truth.reduced import Reduced
 from include.training.truth.verdicts import (
     G0_DA,
     G0_R2,
@@ -23,51 +24,7 @@ from include.training.truth.verdicts import (
     verdict,
 )
 
-__all__ = ["Beside", "Block", "Estimate", "Fold", "Group", "PairScore", "SetScores", "score", "score_folds"]
-
-
-class Estimate(NamedTuple):
-    """A value with its 95 % interval, None where there are too few trading days for one."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-class Beside(NamedTuple):
-    """A score of the model beside the same score of forecasts that need no model.
-
-    Attributes:
-        model: of the model.
-        no_skill: of the no-skill forecast, on the same rows.
-        persistence: of "BQX stays as it is".
-        table: what no skill attains under constant volatility, in closed form; None where there is none.
-    """
-
-    model: float
-    no_skill: float
-    persistence: float
-    table: float | None = None
-
-
-class Group(NamedTuple):
-    """Scores of some rows of a set: all, a session, a tercile of volatility, a state of the trend."""
-
-    by: str
-    name: str
-    rows: int
-    days: int
-    r2: Beside
-    r2_delta: Beside
-    skill: Estimate
-    skill_scaled: float
-    da: Beside
-    da_excess: Estimate
-    da_raw: Beside
-    mae: Beside
-    mae_scaled: Beside
-    coverage: Estimate
-    width_scaled: float
+__all__ = ["Block", "Fold", "PairScore", "SetScores", "score", "score_folds"]
 
 
 class Block(NamedTuple):
@@ -80,6 +37,8 @@ class Block(NamedTuple):
         w: window of BQX, minutes.
         h: horizon, minutes.
         effective_rows: rows divided by how many neighbours carry the information of one.
+        split_days: trading days of the split that the rows belong to, by which few are too few: of val
+            only the earlier half is judged.
         whole: scores of all rows.
         groups: scores of sessions, terciles of volatility and states of the trend.
         p: one-sided p-value of "no skill".
@@ -96,6 +55,7 @@ class Block(NamedTuple):
     w: int
     h: int
     effective_rows: float
+    split_days: int
     whole: Group
     groups: tuple[Group, ...]
     p: float
@@ -107,12 +67,16 @@ class Block(NamedTuple):
 
 
 class PairScore(NamedTuple):
-    """Unweighted means over the horizons of a pair and model; horizons are never pooled."""
+    """Unweighted means over the horizons of a pair and model; horizons are never pooled.
+
+    `days` are those that are judged, `split_days` those of the split that they belong to.
+    """
 
     pair: str
     model: str
     set: str
     days: int
+    split_days: int
     r2: Beside
     skill: Estimate
     da: Beside
@@ -157,31 +121,6 @@ class SetScores(NamedTuple):
     chance: ByChance
 
 
-class _Looks:
-    """Day sums of all looks of a set on common days, and the common resamples."""
-
-    def __init__(self, sums: Sequence[Sums]) -> None:
-        self.days: Minutes = np.unique(np.concatenate([each.days for each in sums]))
-        looks = sum(len(each.windows) for each in sums)
-        self.values = np.zeros((looks, self.days.size, len(GROUPS), len(FIELDS)))
-        done = 0
-        for each in sums:
-            places = np.searchsorted(self.days, each.days)
-            self.values[done : done + len(each.windows), places] = each.values
-            done += len(each.windows)
-        self.counts = bootstrap.draws(self.days.size)
-
-    def of(self, field: str, group: int) -> Floats:
-        """(looks, days)."""
-        out: Floats = self.values[:, :, group, FIELDS.index(field)]
-        return out
-
-    def ratio(self, group: int, part: str, whole: str, less: str | None = None) -> bootstrap.Ratio:
-        """Ratio of the sums of a field, less another field, and `whole`."""
-        above = self.of(part, group) - (0.0 if less is None else self.of(less, group))
-        return bootstrap.ratio(above, self.of(whole, group), self.counts)
-
-
 def score(jobs: Sequence[Reduced], name: str) -> SetScores:
     """Score all jobs on one set.
 
@@ -190,17 +129,18 @@ def score(jobs: Sequence[Reduced], name: str) -> SetScores:
         name: ``val`` or ``test``.
     """
     sums = [job.sets[name] for job in jobs]
-    looks = _Looks(sums)
+    looks = Looks(sums)
     keys = [(job, w, h) for job, each in zip(jobs, sums, strict=True) for w, h in each.windows]
     skill = looks.ratio(0, "sse_no_skill", "sse_no_skill", "sse_model")
-    groups = [_groups(looks, group, [(w, h) for _, w, h in keys]) for group in range(len(GROUPS))]
-    enough = np.array([found.days >= LEAST_DAYS for found in groups[0]], np.bool_)
+    groups = [group_scores(looks, group, [(w, h) for _, w, h in keys]) for group in range(len(GROUPS))]
+    enough = looks.split_days >= LEAST_DAYS
     p = skill.p
     p_by, p_bh, all_by = _adjusted(p, enough, "by"), _adjusted(p, enough, "bh"), bootstrap.adjusted(p, "by")
     da_by = bootstrap.adjusted(looks.ratio(0, "hits_model", "signs", "hits_no_skill").p, "by")
     blocks = []
     for look, (job, w, h) in enumerate(keys):
         whole = groups[0][look]
+        split_days = int(looks.split_days[look])
         reason = _suspicion(whole, all_by[look], da_by[look]) if name == "test" else ""
         blocks.append(
             Block(
@@ -210,12 +150,13 @@ def score(jobs: Sequence[Reduced], name: str) -> SetScores:
                 w=w,
                 h=h,
                 effective_rows=whole.rows / theory.inflation(w, h),
+                split_days=split_days,
                 whole=whole,
                 groups=tuple(group[look] for group in groups[1:]),
                 p=float(p[look]),
                 p_by=float(p_by[look]),
                 p_bh=float(p_bh[look]),
-                verdict=verdict(bool(reason), whole.days, _number(whole.skill.low), float(p_by[look])),
+                verdict=verdict(bool(reason), split_days, _number(whole.skill.low), float(p_by[look])),
                 suspicion=reason,
                 gates=_seed_gates(whole) if name == "test" else {},
             )
@@ -233,90 +174,14 @@ def score_folds(job: Reduced) -> tuple[Fold, ...]:
     """Skill of one job on the tests of its backtest; folds overlap, so each stands for itself."""
     out = []
     for number, sums in enumerate(job.folds):
-        looks = _Looks([sums])
-        groups = [_groups(looks, group, sums.windows) for group in range(len(GROUPS))]
+        looks = Looks([sums])
+        groups = [group_scores(looks, group, sums.windows) for group in range(len(GROUPS))]
         out += [
             Fold(job.pair, job.model, number, w, h, sums.first, sums.last, groups[0][look],
                  tuple(group[look] for group in groups[1:]))
             for look, (w, h) in enumerate(sums.windows)
         ]  # fmt: skip
     return tuple(out)
-
-
-def _groups(looks: _Looks, group: int, windows: Sequence[tuple[int, int]]) -> list[Group]:
-    """The scores of one group, by look."""
-    totals = {field: looks.of(field, group).sum(axis=1) for field in FIELDS}
-    days = (looks.of("rows", group) > 0).sum(axis=1)
-    estimates = {}
-    for name, fields in {
-        "skill": ("sse_no_skill", "sse_no_skill", "sse_model"),
-        "da_excess": ("hits_model", "signs", "hits_no_skill"),
-        "coverage": ("covered", "bounded", None),
-    }.items():
-        part, whole, less = fields
-        found = looks.ratio(group, part, whole, less)
-        low, high = found.ends()
-        estimates[name] = [
-            _estimate(*each, int(day)) for each, day in zip(zip(found.value, low, high, strict=True), days,
-                                                            strict=True)
-        ]  # fmt: skip
-    by, name = GROUPS[group]
-    return [
-        _group(
-            by,
-            name,
-            {field: float(values[look]) for field, values in totals.items()},
-            {key: values[look] for key, values in estimates.items()},
-            int(days[look]),
-            window,
-        )
-        for look, window in enumerate(windows)
-    ]
-
-
-def _group(
-    by: str,
-    name: str,
-    total: Mapping[str, float],
-    estimates: Mapping[str, Estimate],
-    days: int,
-    window: tuple[int, int],
-) -> Group:
-    rows = total["rows"]
-    table = window if by == ALL else None  # in a group volatility, or the past, is not that of the table
-    r2 = _r2(total, "from_mean", "sst")
-    r2_delta = _r2(total, "delta_from_mean", "sst_delta")
-    mae = {kind: _per(total[f"abs_{kind}"], rows) for kind in ("model", "no_skill", "persistence")}
-    scaled = {kind: _per(total[f"abs_scaled_{kind}"], rows) for kind in ("model", "no_skill", "persistence")}
-    raw = {kind: _per(total[f"hits_raw_{kind}"], total["signs_raw"]) for kind in mae}
-    return Group(
-        by=by,
-        name=name,
-        rows=int(rows),
-        days=days,
-        r2=Beside(**r2, table=table and theory.r2_raw(*table)),
-        r2_delta=Beside(**r2_delta, table=table and theory.r2_delta(*table)),
-        skill=estimates["skill"],
-        skill_scaled=1.0 - _per(total["sse_scaled_model"], total["sse_scaled_no_skill"]),
-        da=Beside(
-            _per(total["hits_model"], total["signs"]),
-            _per(total["hits_no_skill"], total["signs"]),
-            0.5,
-            table and theory.directional_accuracy(theory.r2_delta(*table)),
-        ),
-        da_excess=estimates["da_excess"],
-        da_raw=Beside(**raw, table=table and theory.directional_accuracy(theory.r2_raw(*table))),
-        mae=Beside(**mae),
-        mae_scaled=Beside(**scaled),
-        coverage=estimates["coverage"],
-        width_scaled=_per(total["width_scaled"], total["bounded"]),
-    )
-
-
-def _r2(total: Mapping[str, float], mean: str, squares: str) -> dict[str, float]:
-    """R2 about the mean of these rows, of the model and beside it."""
-    whole = total[squares] - _per(total[mean], total["rows"]) * total[mean]
-    return {kind: 1.0 - _per(total[f"sse_{kind}"], whole) for kind in ("model", "no_skill", "persistence")}
 
 
 def _suspicion(whole: Group, skill_by: float, da_by: float) -> str:
@@ -346,7 +211,7 @@ def _pairs(blocks: Sequence[Block], stars: Floats) -> list[PairScore]:
     for (pair, model), looks in found.items():
         own = [blocks[look] for look in looks]
         low, high = bootstrap.ends(stars[:, looks].mean(axis=1, keepdims=True))
-        days = min(block.whole.days for block in own)
+        split_days = min(block.split_days for block in own)
         value = float(np.mean([block.whole.skill.value for block in own]))
         verdicts = [block.verdict for block in own]
         out.append(
@@ -354,9 +219,10 @@ def _pairs(blocks: Sequence[Block], stars: Floats) -> list[PairScore]:
                 pair=pair,
                 model=model,
                 set=own[0].set,
-                days=days,
+                days=min(block.whole.days for block in own),
+                split_days=split_days,
                 r2=_mean([block.whole.r2 for block in own]),
-                skill=_estimate(value, float(low[0]), float(high[0]), days),
+                skill=estimate(value, float(low[0]), float(high[0]), split_days),
                 da=_mean([block.whole.da for block in own]),
                 mae_scaled=_mean([block.whole.mae_scaled for block in own]),
                 coverage=float(np.mean([block.whole.coverage.value for block in own])),
@@ -383,15 +249,5 @@ def _adjusted(p: Floats, enough: Flags, method: str) -> Floats:
     return out
 
 
-def _estimate(value: float, low: float, high: float, days: int) -> Estimate:
-    if days < LEAST_DAYS:
-        return Estimate(float(value), None, None)
-    return Estimate(float(value), float(low), float(high))
-
-
 def _number(value: float | None) -> float:
     return float("-inf") if value is None else value
-
-
-def _per(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")

@@ -11,8 +11,9 @@ import numpy as np
 
 from include.names import to_datetime
 from include.training.truth.groups import GROUPS
+from include.training.truth.looks import Estimate, Group
 from include.training.truth.reduced import Reduced, Sums, name_of
-from include.training.truth.scores import Block, Estimate, Fold, Group, PairScore
+from include.training.truth.scores import Block, Fold, PairScore
 from include.training.truth.verdicts import FEW_DAYS, NO_SKILL, SKILL, SUSPICIOUS
 
 __all__ = [

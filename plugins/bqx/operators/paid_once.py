@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerBaseOperator
@@ -65,12 +65,13 @@ class JobTrigger(SageMakerTrigger):
     """Wait for a job. What AWS refuses for a moment is asked again; only a person's act stops the job."""
 
     kind: ClassVar[Kind]
+    at_work: ClassVar[tuple[str, ...]] = AT_WORK  # states that end by themselves
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the job has ended, or as often as agreed."""
         for _ in range(self.attempts):
             status = await self._status()
-            if status not in (*AT_WORK, None):
+            if status not in (*self.at_work, None):
                 break
             await asyncio.sleep(self.waiter_delay)
         yield TriggerEvent({"status": "look", "job_name": self.job_name})
@@ -105,11 +106,17 @@ class JobTrigger(SageMakerTrigger):
             async with await self.hook().get_async_conn() as client:
                 answer = await self._call(client, "describe")
         except (ClientError, BotoCoreError, OSError) as error:
+            if self.gone(error):
+                return "gone"
             self.log.warning("SageMaker did not say how %s stands: %s", self.job_name, error)
             return None
         status = self.kind.status(answer)
         self.log.info("The job %s: %s %s", self.job_name, status, answer.get("SecondaryStatus", ""))
         return status
+
+    def gone(self, error: Exception) -> bool:
+        """Whether AWS says that what is waited for is not there; a job is kept for ever."""
+        return False
 
     async def _still_waits(self) -> bool:
         """Whether the task is deferred, or nobody knows."""
@@ -129,13 +136,14 @@ class PaidOnce(SageMakerBaseOperator):
     The request, ``config``, has the name of the first attempt, and a tag `REQUEST_TAG` says what it does.
     """
 
+    template_fields: Sequence[str] = (*SageMakerBaseOperator.template_fields, "check_interval")
     kind: ClassVar[Kind]
     trigger: ClassVar[type[JobTrigger]]
-    check_interval: int
+    check_interval: Any
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Start the job, or adopt the one that does the same; wait for its end."""
-        with errors.for_people(f"start a {self.kind.what}"):
+        with errors.refusals(f"start a {self.kind.what}"):
             self._refuse_costly()
             self.preprocess_config()
             description = self._start_or_adopt()
@@ -144,7 +152,7 @@ class PaidOnce(SageMakerBaseOperator):
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Look at the job itself, whatever the trigger says: a time-out there is not one of the job."""
-        with errors.for_people(f"look at a {self.kind.what}"):
+        with errors.refusals(f"look at a {self.kind.what}"):
             description = self._describe((event or {})["job_name"])
         return self._conclude(context, description)
 
@@ -221,7 +229,7 @@ class PaidOnce(SageMakerBaseOperator):
             trigger=self.trigger(
                 job_name=name,
                 job_type=self.kind.job_type,
-                waiter_delay=self.check_interval,
+                waiter_delay=int(self.check_interval),
                 waiter_max_attempts=POLLS,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,

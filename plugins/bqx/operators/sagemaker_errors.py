@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-# What passes by itself: too many calls, too many jobs, no machines.
-PASSING = (
-    "CapacityError",
-    "InternalFailure",
-    "InternalServerError",
-    "RequestLimitExceeded",
-    "ResourceLimitExceeded",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-)
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 LINES = 20  # of the job's log, in a message
 
 
-@contextmanager
-def for_people(what: str) -> Iterator[None]:
+def refusals(what: str) -> AbstractContextManager[None]:
     """Turn what AWS refuses into an error that says whether to wait or what to do.
 
     Args:
@@ -34,22 +19,19 @@ def for_people(what: str) -> Iterator[None]:
         AwsBusy: it passes by itself.
         TrainingRefused: a person has to act.
     """
-    from botocore.exceptions import ClientError
+    from include.aws import Remedy, for_people
+    from include.errors import TrainingRefused
 
-    from include.errors import AwsBusy
-
-    try:
-        yield
-    except ClientError as error:
-        said = error.response["Error"]
-        code, message = said.get("Code", ""), said.get("Message", "")
-        if code in PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-            raise AwsBusy(
-                f"AWS could not {what} now ({code}: {message}). It is tried again; nothing was paid twice."
-            ) from error
-        raise refused(
-            f"AWS refused to {what} ({code}: {message}). {_advice(code)} Then clear this task."
-        ) from error
+    remedy = Remedy(
+        TrainingRefused,
+        "Nothing was paid twice.",
+        "Give the role of Airflow sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, AddTags "
+        "and ListTags, for tuning also the same of HyperParameterTuningJob and "
+        "ListTrainingJobsForHyperParameterTuningJob, and iam:PassRole on the role of the jobs; or mend the "
+        "connection aws_default.",
+        "Mend what it names: image and role are Airflow Variables, the rest are params of the run.",
+    )
+    return for_people(what, remedy)
 
 
 def refused(text: str) -> Exception:
@@ -83,14 +65,3 @@ def log_tail(hook: Any, name: str) -> str:
     except ClientError as error:
         return f"Its log cannot be read ({error})."
     return "The end of its log:\n" + "\n".join(lines[-LINES:]) if lines else "Its log is empty."
-
-
-def _advice(code: str) -> str:
-    if "AccessDenied" in code or code in ("UnrecognizedClientException", "InvalidClientTokenId"):
-        return (
-            "Give the role of Airflow sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, "
-            "AddTags and ListTags, for tuning also the same of HyperParameterTuningJob and "
-            "ListTrainingJobsForHyperParameterTuningJob, and iam:PassRole on the role of the jobs; or mend "
-            "the connection aws_default."
-        )
-    return "Mend what it names: image and role are Airflow Variables, the rest are params of the run."

@@ -31,7 +31,7 @@ class TrainingOperator(PaidOnce, SageMakerTrainingOperator):
 
     Args:
         config: the request; its name is that of the first attempt, its tag ``bqx:request`` says what it does.
-        check_interval: seconds between two looks at the job.
+        check_interval: seconds between two looks at the job, a number or a template.
         operator: further arguments of the operator.
 
     Returns:
@@ -41,7 +41,7 @@ class TrainingOperator(PaidOnce, SageMakerTrainingOperator):
     kind = TRAINING
     trigger = TrainingTrigger
 
-    def __init__(self, *, config: dict[str, Any], check_interval: int = 30, **operator: Any) -> None:
+    def __init__(self, *, config: dict[str, Any], check_interval: Any = 30, **operator: Any) -> None:
         super().__init__(
             config=config,
             check_interval=check_interval,

@@ -12,8 +12,8 @@ from include.dataset.frame import Frame, plan_frame
 from include.dataset.manifest import check_id
 from include.dataset.split import SETS
 from include.errors import BadParameter, Incomplete, MissingInput
+from include.forms import DATASET_PARAMS
 from include.names import to_datetime
-from include.settings import DATASET_PARAMS
 from include.storage.connection import connect
 from local.postgres import Postgres
 from tests.include.dataset import worlds

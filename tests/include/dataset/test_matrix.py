@@ -12,8 +12,8 @@ from include.build.chunks import Chunk, read_chunk
 from include.build.months import build
 from include.build.shared import build_shared
 from include.dataset import targets
-from include.dataset.matrix import FEATURES, ahead, feature_vector, read_matrix
-from include.errors import BadParameter, Incomplete, MissingInput
+from include.dataset.matrix import FEATURES, ahead, read_matrix
+from include.errors import BadParameter, Incomplete
 from include.features.catalogue import CATALOGUE, STORED
 from include.features.engine import compute
 from include.features.xpair import Related, related_pairs
@@ -98,21 +98,6 @@ def test_stored_columns_are_those_of_the_tables(connection: Connection) -> None:
         [first, end],
     )
     np.testing.assert_array_equal(matrix.features[name], [value for (value,) in rows])
-
-
-def test_one_row_is_the_row_of_the_matrix(connection: Connection) -> None:
-    names = ["technical_bqx__adx_14", "lag__rate_idx_lag_1", "mres__rate_idx_5m_vol_20"]
-    matrix = read_matrix(connection, PAIR, MONTH, names)
-    minute = int(matrix.ts[3000])
-    vector = feature_vector(connection, PAIR, minute, names)
-    assert list(vector) == list(matrix.features)
-    for name, value in vector.items():
-        np.testing.assert_array_equal(value, matrix.features[name][3000:3001])
-
-
-def test_a_minute_without_a_row_is_said(connection: Connection) -> None:
-    with pytest.raises(MissingInput, match="no row at 2024-03-15"):
-        feature_vector(connection, PAIR, Month(2024, 3).first_minute + 14 * 1440, [FEATURES[0]])
 
 
 def test_an_unknown_feature_is_refused(connection: Connection) -> None:

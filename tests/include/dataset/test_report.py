@@ -14,7 +14,7 @@ import pytest
 
 from include.dataset import report
 from include.dataset.report import GENERATOR, draw
-from include.dataset.split import SETS
+from include.dataset.split import SETS, Interval
 from include.errors import BadParameter
 from tests.include.dataset.profiles import Case, case
 from tests.reports import in_folder
@@ -188,13 +188,16 @@ def test_notes_name_shifts_odd_targets_and_what_selection_says(made: Case, tmp_p
         still = {name: np.full((9, 5), 1.0) for name in SETS}
         profiles.append(replace(one, shift=shift, targets=one.targets | {"test": still["test"]}))
     selection = replace(made.selection, note="only 195 of 999 columns: why")
-    frame = replace(made.frame, columns="all", target_window="45")
+    by_clock = made.frame.split
+    moved = replace(by_clock, train=Interval(by_clock.train.start, by_clock.train.end - 1))
+    frame = replace(made.frame, columns="all", target_window="45", split=moved)
     words = read(written(tmp_path, frame, profiles, selection, made.rho, 0.9, made.manifest)).words
     assert f"1 of {len(selection.columns)} selected columns shift by 0.25 or more against train" in words
     assert f"in the median pair: {column}." in words
     assert "Targets of the test set spread unlike no skill: 0.00 instead of 3.21 at 15 minutes" in words
     assert "Only 195 of 999 columns: why." in words
     assert "The files hold every column" in words
+    assert "cut by its trading time; by the clock a set would hold no trading day" in words
     assert "of window 45" in words
 
 

@@ -200,6 +200,19 @@ def test_all_columns_can_be_written(world: World, store: ObjectStore, tmp_path: 
     assert absent, "nothing to scale in columns that have no input here"
 
 
+def test_a_week_is_cut_in_trading_time_where_the_clock_leaves_a_set_in_a_weekend(
+    world: World, store: ObjectStore, tmp_path: Path
+) -> None:
+    days = {"first_day": "2024-07-21", "end_day": "2024-07-30"}  # nine from a Sunday
+    frame = plan(world.url, "week", pairs=["eurusd"], trees=2, max_folds=0, **days)
+    assert Frame.of(frame).is_cut_in_trading_time
+    make(world.url, store, frame, tmp_path)
+    manifest = open_manifest(store, "week")
+    assert min(each["rows"] for each in manifest.splits.values()) > 500
+    assert manifest.extra["boundaries"] == "trading time"
+    assert "boundaries" not in open_manifest(world.store, "one").extra
+
+
 # The same again
 
 

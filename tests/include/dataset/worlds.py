@@ -15,6 +15,7 @@ from psycopg import sql
 from include.build.months import build
 from include.build.shared import build_shared
 from include.dataset import steps
+from include.dataset.frame import plan_frame
 from include.features.bars import Bars
 from include.features.catalogue import STORED
 from include.market.synthetic import simulate
@@ -63,7 +64,7 @@ def fill(url: str, bars: Mapping[str, Bars], pairs: Sequence[str] = PAIRS) -> No
 
 def plan(url: str, dataset_id: str = "one", pairs: Sequence[str] = PAIRS, **params: Any) -> dict[str, Any]:
     """The frame of a small data set."""
-    return steps.plan(url, pairs, "a run", SMALL | {"dataset_id": dataset_id} | params)
+    return plan_frame(url, pairs, "a run", SMALL | {"dataset_id": dataset_id} | params).to_dict()
 
 
 def make(url: str, store: ObjectStore, frame: Mapping[str, Any], reports: Path) -> dict[str, Any]:

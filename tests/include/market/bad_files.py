@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.features.bars import Bars
+from include.names import to_datetime
 from tests.include.market import good_files as good
 from tests.include.market.good_files import Lines, good_bars
 
@@ -30,6 +30,7 @@ class BadFile(NamedTuple):
         row: data row to blame, if one is.
         name: file name.
         pair, timezone: how the file is read.
+        declares: what ``bars.yaml`` beside it holds.
     """
 
     code: str
@@ -39,6 +40,7 @@ class BadFile(NamedTuple):
     name: str = "eurusd.csv"
     pair: str = "eurusd"
     timezone: str | None = None
+    declares: str = ""
 
 
 def _text(
@@ -144,8 +146,32 @@ def _swap(row: int) -> Callable[[Lines], Lines]:
 
 
 def _zip(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("eurusd.csv", "\n".join(good.plain_lines(good_bars())))
+    good.write_zip(path, {"eurusd.csv": good.plain_lines(good_bars())})
+
+
+def _zip_of_a_report(path: Path) -> None:
+    good.write_zip(path, {"DAT_ASCII_EURUSD_M1_2024.txt": good.gap_report_lines()})
+
+
+def _four_digits(lines: Lines) -> Lines:
+    """Prices of four decimals, written with five: nothing shows how large a point is."""
+    cells = [line.split(",") for line in lines[1:]]
+    return lines[:1] + [",".join([c[0], *(f"{x[:-1]}0" for x in c[1:5]), *c[5:]]) for c in cells]
+
+
+def _stale(lines: Lines) -> Lines:
+    """An hour of one price."""
+    return (
+        lines[:60] + [f"{line.split(',')[0]}{',1.08' * 4},,0.00008" for line in lines[60:120]] + lines[120:]
+    )
+
+
+def _called_utc(lines: Lines) -> Lines:
+    """As pandas writes the seconds of MetaTrader's Python package."""
+    rows = [line.partition(",") for line in lines[1:]]
+    return lines[:1] + [
+        f"{to_datetime(int(time) // 60):%Y-%m-%d %H:%M:%S}+00:00,{rest}" for time, _, rest in rows
+    ]
 
 
 def _moved(start: datetime, clock: Callable[[Bars], Lines]) -> Callable[[Path], None]:
@@ -203,6 +229,16 @@ FILES = (
     ),
     BadFile("archive", "gzip", _bytes(gzip.compress)),
     BadFile("archive", "zip or xlsx", _zip),
+    BadFile("archive", "no gzip", _text(list), name="eurusd.csv.gz"),
+    BadFile("archive", "half a gzip", _bytes(lambda b: gzip.compress(b)[:-99]), name="eurusd.csv.gz"),
+    BadFile("archive", "no zip", _text(list), name="EURUSD.zip"),
+    BadFile("no-bars", "zip of a report", _zip_of_a_report, name="HISTDATA_COM_ASCII_EURUSD_M12024.zip"),
+    BadFile(
+        "no-bars",
+        "report alone",
+        lambda path: good.write_lines(path, good.gap_report_lines()),
+        name="DAT_ASCII_EURUSD_M1_2024.txt",
+    ),
     BadFile("html-page", "error page", lambda path: path.write_text("<!DOCTYPE html><html>404</html>")),
     BadFile("json-text", "error as JSON", lambda path: path.write_text('{"error": "not found"}')),
     BadFile("utf16", "with mark", _bytes(lambda b: b.decode().encode("utf-16"))),
@@ -290,8 +326,20 @@ FILES = (
     BadFile("timezone-undeclared", "MetaTrader 5", _text(list, good.metatrader5_lines)),
     BadFile("timezone-undeclared", "MetaTrader table", _text(list, good.metatrader_table_lines)),
     BadFile("timezone-unknown", "invented", HISTDATA(list), timezone="Europe/Atlantis"),
-    BadFile("timezone-contradicted", "CSV", _text(list), timezone="new-york"),
-    BadFile("timezone-contradicted", "Parquet", _table(lambda t: t), name=PARQUET, timezone="est-fixed"),
+    BadFile(
+        "timezone-contradicted",
+        "CSV",
+        _text(list, good.dukascopy_local_lines),
+        declares="eurusd.csv: {clock: new-york}",
+    ),
+    BadFile(
+        "timezone-contradicted",
+        "Parquet",
+        _table(_cast("ts_utc", pa.timestamp("us", tz="Asia/Tokyo"))),
+        name=PARQUET,
+        declares="eurusd.parquet: {clock: new-york}",
+    ),
+    BadFile("timezone-doubtful", "pandas", _text(_called_utc, good.metatrader_table_lines)),
     BadFile(
         "local-time-missing",
         "spring",
@@ -315,12 +363,12 @@ FILES = (
     BadFile("tick-data", "HistData", lambda p: p.write_text("20240703 090000123,1.08,1.0801,0\n")),
     BadFile("time-descending", "newest first", _text(lambda ls: ls[:1] + ls[:0:-1]), row=2),
     BadFile("time-unsorted", "two rows swapped", _text(_swap(60)), row=61),
-    BadFile("time-duplicate", "same row twice", _text(lambda ls: ls[:61] + ls[60:]), row=61),
     BadFile("time-duplicate", "other prices", _cells(61, ts_utc="2024-07-03 09:59:00"), row=61),
     BadFile("not-one-minute", "5 minutes", _bars(_spaced(5)), row=1),
     BadFile("not-one-minute", "daily", _bars(_spaced(1440)), row=1),
     BadFile("not-one-minute", "from some row on", _bars(_second_half_of_five_minutes), row=121),
     BadFile("weekend-bars", "late on Friday", _with_weekend, row=136),
+    BadFile("filler-bars", "an hour of one price", _text(_stale), row=60),
     BadFile("filler-bars", "Dukascopy", DUKASCOPY(_fillers), row=30),
     BadFile("price-missing", "CSV", _cells(33, close=""), row=33),
     BadFile("price-missing", "Parquet", _table(_null("close", 33)), 33, name=PARQUET),
@@ -354,5 +402,14 @@ FILES = (
     BadFile("volume-not-whole", "half a tick", _cells(7, volume="10.5"), row=7),
     BadFile("spread-not-finite", "infinite", _table(_value("spread", 7, -np.inf)), 7, name=PARQUET),
     BadFile("spread-implausible", "one row", _cells(7, spread="0.2"), row=7),
+    BadFile(
+        "spread-implausible",
+        "a fraction of a tick",
+        lambda path: good.write_parquet(path, _with(good_bars(), spread=good_bars().spread * 1e-3)),
+        name=PARQUET,
+    ),
+    BadFile(
+        "spread-unit-unknown", "points", _text(_four_digits, good.metatrader_table_lines), timezone="utc"
+    ),
     BadFile("spread-implausible", "points", _bars(lambda b: _with(b, spread=b.spread * 1e3))),
 )

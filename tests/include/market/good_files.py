@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,6 +100,18 @@ def dukascopy_node_lines(bars: Bars) -> Lines:
     return ["timestamp,open,high,low,close,volume"] + [",".join(row) for row in rows]
 
 
+def gap_report_lines() -> Lines:
+    """What HistData packs beside its bars."""
+    gap = "Gap of 180s found between 20240703040500 and 20240703040800."
+    return [
+        "HistData.com (c) 2024",
+        "File: DAT_ASCII_EURUSD_M1_2024.csv",
+        "",
+        gap,
+        "Maximum Gap in file: 180s",
+    ]
+
+
 def table_of(bars: Bars) -> pa.Table:
     """The bars with our schema."""
     ts = pa.array(bars.ts * 60_000_000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
@@ -108,6 +121,12 @@ def table_of(bars: Bars) -> pa.Table:
 
 def write_lines(path: Path, lines: Lines) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_zip(path: Path, members: dict[str, Lines]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, lines in members.items():
+            archive.writestr(name, "\n".join(lines) + "\n")
 
 
 def write_parquet(path: Path, bars: Bars) -> None:

@@ -15,7 +15,10 @@ from psycopg.rows import dict_row
 from include.errors import BadInput
 from include.features.bars import Bars
 from include.market import readers
-from include.market.files import BarFile, find_files
+from include.market.declared import Declarations
+from include.market.file_source import FileSource
+from include.market.files import BarFile
+from include.market.folder import find_files
 from include.market.load import load_pair, prepare
 from include.market.request import LoadRequest
 from include.objects import ObjectStore
@@ -47,8 +50,9 @@ def upload(store: ObjectStore, folder: Path) -> None:
         store.put(store.key(path.name), path.read_bytes())
 
 
-def read(file: BarFile, pair: str = "eurusd", timezone: str | None = None) -> Bars:
-    return readers.read_pair([file], pair, timezone=timezone, now=NOW)
+def read(file: BarFile, pair: str = "eurusd", timezone: str | None = None, declares: str = "") -> Bars:
+    declarations = Declarations.read(declares.encode(), "bars.yaml")
+    return readers.read_pair([file], pair, timezone=timezone, now=NOW, declarations=declarations)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +66,11 @@ def test_a_bad_object_is_refused_with_the_words_for_a_bad_file(
     path = tmp_path / bad.name
     bad.build(path)
     with pytest.raises(BadInput) as local:
-        read(path, bad.pair, bad.timezone)
+        read(path, bad.pair, bad.timezone, bad.declares)
     upload(store, tmp_path)
     (file,) = find_files(store).get(bad.pair) or _named(store, bad.name)
     with pytest.raises(BadInput) as remote:
-        read(file, bad.pair, bad.timezone)
+        read(file, bad.pair, bad.timezone, bad.declares)
     address = f"s3://{store.bucket}/{PREFIX}"
     assert str(remote.value) == str(local.value).replace(str(tmp_path), address)
 
@@ -108,6 +112,29 @@ def test_nothing_no_pair_and_no_bucket_are_told_apart(store: ObjectStore) -> Non
         find_files(store)
     with pytest.raises(BadInput, match=r"^s3://bqx-none/bars/m1: .*NoSuchBucket.*\[no-folder\]"):
         find_files(store._replace(bucket="bqx-none"))
+
+
+def test_packed_files_reports_and_bars_yaml_are_read_from_a_bucket(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    lines = good.histdata_lines(good_bars())
+    report = good.gap_report_lines()
+    good.write_zip(tmp_path / "EURUSD_2024.zip", {"DAT_ASCII_EURUSD_M1_2024.csv": lines, "a.txt": report})
+    good.write_lines(tmp_path / "DAT_ASCII_EURUSD_M1_2024.txt", report)
+    (tmp_path / "bars.yaml").write_text("DAT_ASCII_*: {clock: histdata}\n")
+    upload(store, tmp_path)
+    source = FileSource(LoadRequest(f"s3://bqx-test/{PREFIX}", pairs=("eurusd",)), store)
+    source.glance()
+    source.check()
+    np.testing.assert_array_equal(source.everything("eurusd").close, good_bars().close)
+    zipped = f"s3://bqx-test/{PREFIX}/EURUSD_2024.zip"
+    assert [told["file"] for told in source.read["eurusd"]] == [f"{zipped}/DAT_ASCII_EURUSD_M1_2024.csv"]
+    assert set(source.left_out) == {
+        f"{zipped}/a.txt", f"s3://bqx-test/{PREFIX}/DAT_ASCII_EURUSD_M1_2024.txt"
+    }  # fmt: skip
+    store.put(store.key("bars.yaml"), b"DAT_ASCII_*: {clock: mars}")
+    with pytest.raises(BadInput, match=rf"^s3://bqx-test/{PREFIX}/bars.yaml: line 1: there is no clock"):
+        find_files(store)
 
 
 def test_a_refusal_is_final_and_a_hiccup_is_not(store: ObjectStore) -> None:

@@ -255,6 +255,30 @@ def test_tables_of_the_origin_are_registered_and_never_rewritten(
         )
 
 
+def test_what_was_decided_about_files_is_in_the_result(
+    folder: Path, database_url: str, db: psycopg.Connection
+) -> None:
+    (folder / "nzdusd.xlsx").touch()
+    (folder / "bars.yaml").write_text("gbp*: {price_side: ask}\n")
+    request = LoadRequest(str(folder), pairs=("eurusd", "gbpusd"), price_side="bid")
+    told = prepare(database_url, request)
+    assert told["read"]["eurusd"] == [
+        {"file": f"{folder}/eurusd.parquet", "format": "Parquet", "clock": "utc as stated",
+         "spread": "price units", "rows": len(TS)}
+    ]  # fmt: skip
+    assert set(told["left_out"]) == {"nzdusd.xlsx", "usdjpy.parquet", "audusd.parquet"}
+    assert "is not unpacked here" in told["left_out"]["nzdusd.xlsx"]
+    for pair in told["pairs"]:
+        load_pair(database_url, request, pair)
+    for pair, side in {"eurusd": "bid", "gbpusd": "ask"}.items():
+        assert query(db, f"SELECT DISTINCT price_side FROM bqx.m1_{pair}") == [(side,)]
+
+
+def test_a_pair_that_was_asked_for_and_has_no_file_fails_the_load(folder: Path, database_url: str) -> None:
+    with pytest.raises(BadInput, match=r"nzdcad was asked for and has no file.*\[pair-missing\]"):
+        prepare(database_url, LoadRequest(str(folder), pairs=("eurusd", "nzdcad")))
+
+
 def test_what_is_not_there_is_said(folder: Path, database_url: str) -> None:
     with pytest.raises(BadParameter, match="none of these was asked for: nzdcad"):
         prepare(database_url, LoadRequest(str(folder), pairs=("nzdcad",)))

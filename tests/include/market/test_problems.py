@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from include.market import problems, readers, timezones
-from include.market.formats import text
+from include.market.formats import header, text
 
 PAGE = (Path(__file__).parents[3] / "docs/market_data.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- example(?:: (\S+))? -->\n```text\n(.*?)```", PAGE, re.DOTALL)
@@ -39,7 +39,7 @@ def test_page_lists_every_named_rule_of_time() -> None:
 
 
 def test_page_has_an_example_of_every_text_format() -> None:
-    assert len(EXAMPLES) == len(text.DIALECTS) + len(text.HEADLESS)
+    assert len(EXAMPLES) == len(header.DIALECTS) + len(text.HEADLESS)
 
 
 @pytest.mark.parametrize(("zone", "example"), EXAMPLES)

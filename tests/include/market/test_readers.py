@@ -14,6 +14,7 @@ import pytest
 from include.errors import BadInput, BadParameter
 from include.features.bars import Bars
 from include.market import files, problems, readers
+from include.market.declared import Declarations
 from tests.include.market import good_files as good
 from tests.include.market.bad_files import FILES, PARQUET, BadFile
 from tests.include.market.good_files import NOW, Lines, good_bars, write_lines
@@ -24,15 +25,18 @@ ELSEWHERE = {  # codes of several files together, tested below and in test_check
     "no-files",
     "not-readable",
     "ambiguous-name",
+    "declaration-wrong",
     "mixed-files",
+    "pair-missing",
     "years-not-consecutive",
     "files-overlap",
     "triangle-broken",
 }
 
 
-def read(path: Path, pair: str = "eurusd", timezone: str | None = None) -> Bars:
-    return readers.read_pair([path], pair, timezone=timezone, now=NOW)
+def read(path: Path, pair: str = "eurusd", timezone: str | None = None, declares: str = "") -> Bars:
+    declarations = Declarations.read(declares.encode(), "bars.yaml")
+    return readers.read_pair([path], pair, timezone=timezone, now=NOW, declarations=declarations)
 
 
 def assert_same(got: Bars, expected: Bars, *extra: str) -> None:
@@ -45,11 +49,11 @@ def test_bad_file_is_refused_with_file_row_and_remedy(bad: BadFile, tmp_path: Pa
     path = tmp_path / bad.name
     bad.build(path)
     with pytest.raises(BadInput) as caught:
-        read(path, bad.pair, bad.timezone)
+        read(path, bad.pair, bad.timezone, bad.declares)
     error = caught.value
     assert error.code == bad.code, error
     assert error.row == bad.row, error
-    assert error.file == str(path)
+    assert error.file.startswith(str(path))
     message = str(error)
     assert message.startswith(str(path))
     assert problems.PROBLEMS[bad.code].remedy in message
@@ -131,6 +135,46 @@ def test_good_parquet_is_read_exactly(change: Callable[[pa.Table], pa.Table], tm
     assert_same(read(path), good_bars())
 
 
+def _server(table: pa.Table, kind: pa.DataType) -> pa.Table:
+    """On a clock three hours ahead, as MetaTrader's Python package gives it."""
+    ahead = pa.array(table["ts_utc"].cast(pa.int64()).to_numpy() // 1_000_000 + 3 * 3600, pa.int64())
+    time = ahead if kind == pa.int64() else ahead.cast(pa.timestamp("s")).cast(kind)
+    points = pa.array(np.round(table["spread"].to_numpy() * 1e5).astype(np.int32))
+    names = ("open", "high", "low", "close")
+    more = {"tick_volume": table["volume"].cast(pa.uint64()), "spread": points, "real_volume": points}
+    return pa.table({"time": time} | {name: table[name] for name in names} | more)
+
+
+@pytest.mark.parametrize(
+    ("change", "timezone"),
+    [
+        (lambda table: table.rename_columns(["timestamp", *table.column_names[1:]]), None),
+        (lambda table: table.rename_columns(["__index_level_0__", *table.column_names[1:]]), None),
+        (lambda table: table.rename_columns([name.title() for name in table.column_names]), None),
+        (lambda table: table.set_column(0, "time", table["ts_utc"].cast(pa.timestamp("us"))), "utc"),
+        (lambda table: table.set_column(0, "date", table["ts_utc"].cast(pa.string())), None),
+        (lambda table: table.set_column(0, "timestamp", table["ts_utc"].cast(pa.int64())), None),
+        (lambda table: _server(table, pa.int64()), "new-york+7"),
+        (lambda table: _server(table, pa.timestamp("ns")), "Europe/Athens"),
+    ],
+    ids=["timestamp", "index", "capitals", "declared", "text", "microseconds", "seconds", "server's clock"],
+)
+def test_parquet_of_pandas_is_read_exactly(
+    change: Callable[[pa.Table], pa.Table], timezone: str | None, tmp_path: Path
+) -> None:
+    pq.write_table(change(good.table_of(good_bars())), tmp_path / PARQUET)
+    got = read(tmp_path / PARQUET, timezone=timezone)
+    assert_same(got, good_bars(), "volume")
+    np.testing.assert_allclose(got.spread, good_bars().spread, rtol=1e-12)
+
+
+def test_parquet_in_which_pandas_calls_the_server_utc_is_doubted(tmp_path: Path) -> None:
+    pq.write_table(_server(good.table_of(good_bars()), pa.timestamp("ns", tz="UTC")), tmp_path / PARQUET)
+    with pytest.raises(BadInput, match=r'"eurusd\.parquet": \{clock: new-york\+7\} \[timezone-doubtful\]'):
+        read(tmp_path / PARQUET)
+    assert_same(read(tmp_path / PARQUET, declares="eurusd.parquet: {clock: new-york+7}"), good_bars())
+
+
 @pytest.mark.parametrize(
     "edit",
     [
@@ -162,6 +206,24 @@ def test_harmless_differences_are_accepted(edit: Callable[[bytes], bytes], tmp_p
     path = tmp_path / "eurusd.csv"
     path.write_bytes(edit(("\n".join(good.plain_lines(good_bars())) + "\n").encode()))
     assert_same(read(path), good_bars(), "volume")
+
+
+def test_rows_that_are_equal_in_every_value_count_once(tmp_path: Path) -> None:
+    """HistData repeats the hour of the autumn clock change: it goes back in time and forward again."""
+    lines = good.histdata_lines(good_bars())
+    write_lines(tmp_path / "eurusd.csv", lines[:120] + lines[60:120] + lines[120:])
+    found = readers.read_files([tmp_path / "eurusd.csv"], "eurusd", timezone="histdata", now=NOW)
+    assert_same(found.bars, good_bars())
+    (told,) = found.read
+    assert told["repeated"].startswith(
+        "60 rows stand twice with the same values and count once, from 2024-07-03 10:00"
+    )
+    lines[130] = lines[130].replace(";0", ";7")
+    write_lines(tmp_path / "eurusd.csv", lines[:131] + good.histdata_lines(good_bars())[130:])
+    with pytest.raises(
+        BadInput, match=r"row 132: .* stands in row 131 .*volume 7 and .*volume 0.*\[time-duplicate\]"
+    ):
+        read(tmp_path / "eurusd.csv", timezone="histdata")
 
 
 def test_negative_spread_and_empty_cells_are_kept(tmp_path: Path) -> None:
@@ -263,14 +325,11 @@ def test_years_and_months_are_put_in_order(tmp_path: Path) -> None:
     ("names", "code"),
     [
         ((), "no-files"),
-        (("notes.csv", "eurusd"), "no-files"),
+        (("notes.csv",), "no-files"),
         (("gbpusd.csv",), "no-files"),
-        (("eurusd.csv.gz",), "archive"),
-        (("HISTDATA_COM_ASCII_EURUSD_M12018.zip",), "archive"),
+        (("eurusd.xlsx", "EURUSDT.csv", "bars.zip"), "no-files"),
         (("eurusd_gbpusd.csv",), "ambiguous-name"),
-        (("eurusd.csv", "EURUSD.parquet"), "mixed-files"),
-        (("DAT_ASCII_EURUSD_M1_2018.csv", "DAT_MT_EURUSD_M1_2019.csv"), "mixed-files"),
-        (("EURUSD1.csv", "EURUSD5.csv"), "mixed-files"),
+        (("eurusd-m1-bid-2023.csv", "eurusd-m1-ask-2024.csv"), "mixed-files"),
         (("DAT_ASCII_EURUSD_M1_2017.csv", "DAT_ASCII_EURUSD_M1_2019.csv"), "years-not-consecutive"),
     ],
 )
@@ -287,17 +346,32 @@ def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         readers.find_files(tmp_path / "nowhere", ["eurusd"])
 
 
-@pytest.mark.parametrize("cut", [120, 100])
-def test_years_are_joined_unless_they_overlap(cut: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [120, 100, 0])
+def test_years_are_joined_if_they_agree_where_they_overlap(cut: int, tmp_path: Path) -> None:
     lines = good.histdata_lines(good_bars())
     paths = [tmp_path / f"DAT_ASCII_EURUSD_M1_{year}.csv" for year in (2023, 2024)]
     write_lines(paths[0], lines[:120])
     write_lines(paths[1], lines[cut:])
-    if cut == 120:
-        assert_same(readers.read_pair(paths, "eurusd", timezone="histdata", now=NOW), good_bars())
-        return
-    with pytest.raises(BadInput, match=r"2024\.csv, row 1: .*M1_2023\.csv ends.*\[files-overlap\]"):
+    found = readers.read_files(paths[::-1], "eurusd", timezone="histdata", now=NOW)
+    assert_same(found.bars, good_bars())
+    shared = [told["shared"] for told in found.read if "shared" in told]
+    assert shared == (
+        [f"{120 - cut} rows stand in a file before it as well and count once"] if cut < 120 else []
+    )
+
+
+def test_years_that_contradict_each_other_are_refused_with_both_rows(tmp_path: Path) -> None:
+    lines = good.histdata_lines(good_bars())
+    paths = [tmp_path / f"DAT_ASCII_EURUSD_M1_{year}.csv" for year in (2023, 2024)]
+    write_lines(paths[0], lines[:120])
+    cells = lines[110].split(";")
+    write_lines(paths[1], [*lines[100:110], ";".join([*cells[:2], "1.09", *cells[3:]]), *lines[111:]])
+    with pytest.raises(BadInput) as refusal:
         readers.read_pair(paths, "eurusd", timezone="histdata", now=NOW)
+    assert (refusal.value.code, refusal.value.row) == ("files-overlap", 11)
+    told = f"2024-07-03 10:50 UTC differs, {paths[0].name}, row 111: open {float(cells[1]):.10g} high"
+    assert told in str(refusal.value)
+    assert f"{paths[1].name}, row 11: open {float(cells[1]):.10g} high 1.09" in str(refusal.value)
 
 
 def test_gzip_by_another_name_is_an_archive(tmp_path: Path) -> None:

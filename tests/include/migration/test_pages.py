@@ -7,9 +7,10 @@ import io
 import json
 
 import pytest
+from markdown_it import MarkdownIt
 
 from include.migration import pages
-from include.migration.model import Note, Plan
+from include.migration.model import Batch, Note, Plan
 from include.migration.plan import Options, classify
 from include.migration.snapshot import Snapshot
 from include.names import LEGACY
@@ -128,3 +129,24 @@ def test_the_documentation_is_the_same_after_the_migration():
     after = classify(applied(made.snapshot(), before))
     texts = [pages.documentation(plan).replace(plan.hash, "") for plan in (before, after)]
     assert texts[0] == texts[1]
+
+
+def test_names_of_others_are_text_on_the_page() -> None:
+    """A function or a view may be called whatever its owner likes."""
+    name = "bqx.`![x](https://evil.example/x.png)<img src=x>`\n# Approve()"
+    hostile = Plan(
+        (Batch("volume_idx", "eurusd", "conflict", "a", "b", reason=f"{name} uses it"),),
+        (Note("function", name, "text"), Note("dependent", "bqx.v", f"view, reads {name}")),
+    )
+    told = [
+        pages.summary(hostile),
+        pages.dropping(["bqx.v"], [name]),
+        pages.preflight({"role": name}, [name]),
+    ]
+    for page in told:
+        kinds = {
+            child.type for token in MarkdownIt("js-default").parse(page) for child in token.children or ()
+        }
+        assert kinds <= {"text", "text_special", "code_inline", "strong_open", "strong_close"}
+        assert "https://evil.example" in page.replace("\\", ""), "it is shown, as text"
+        assert not any(line.startswith("# Approve") for line in page.splitlines())

@@ -354,7 +354,7 @@ class TestStraysAndOddities:
         assert not set(renamed(batch_of(plan))) & {"statistics_features_eurusd_2023_12"}
         assert_settles(maker)
 
-    def test_default_partition_and_odd_names_keep_their_name(self):
+    def test_partitions_follow_however_their_names_end_and_odd_names_stay(self):
         maker = Maker()
         parent = maker.legacy(STATISTICS)
         maker.partition(parent, "statistics_features_eurusd_default", "DEFAULT")
@@ -365,10 +365,11 @@ class TestStraysAndOddities:
         assert notes_of(plan, "odd name") == ["bqx.old_stuff", "bqx.volume_features_gbpusd_2024_04"]
         batch = batch_of(plan)
         assert batch.partitions == 5
-        assert [r.old for r in batch.renames if r.kind == "partition"] == [
-            "statistics_features_eurusd_2024_01",
-            "statistics_features_eurusd_2024_02",
-        ]
+        assert {r.old: r.new for r in batch.renames if r.kind == "partition"} == {
+            "statistics_features_eurusd_2024_01": "statistics_idx_eurusd_2024_01",
+            "statistics_features_eurusd_2024_02": "statistics_idx_eurusd_2024_02",
+            "statistics_features_eurusd_default": "statistics_idx_eurusd_default",
+        }
         # no index of the family keeps the old prefix, the odd table's own neither
         assert "statistics_features_eurusd_default_pkey" in renamed(batch)
         assert_settles(maker)
@@ -417,7 +418,7 @@ class TestStraysAndOddities:
         for kind in ("view", "materialized view", "foreign key", "trigger", "publication"):
             maker.dependents += [Dependent(on.oid, kind, f"s.{kind}") for on in (parent, partition)]
         maker.extra["homonyms"] = (("archive", "reg_eurusd"), ("archive", "reg_gbpusd"))
-        maker.extra["functions"] = ("bqx.latest()",)
+        maker.extra["functions"] = (("bqx.latest()", False),)
         plan = plan_of(maker)
         assert notes_of(plan, "other schema") == ["archive"]
         assert notes_of(plan, "function") == ["bqx.latest()"]

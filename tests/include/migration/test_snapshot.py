@@ -27,9 +27,8 @@ ALTER TABLE bqx.reg_eurusd_2024_01 ADD UNIQUE (ts_utc, rate_index);
 CREATE TABLE bqx.reg_eurusd_default PARTITION OF bqx.reg_eurusd DEFAULT;
 CREATE TABLE bqx.something PARTITION OF bqx.reg_eurusd FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
 CREATE SEQUENCE bqx.reg_eurusd_seq OWNED BY bqx.reg_eurusd.w60_rmse;
-CREATE TABLE bqx.comments (ts_utc TIMESTAMPTZ REFERENCES bqx.reg_eurusd);
 CREATE VIEW bqx.rates AS SELECT ts_utc, rate_index FROM bqx.reg_eurusd;
-CREATE MATERIALIZED VIEW bqx.january AS SELECT count(*) AS number FROM bqx.reg_eurusd_2024_01;
+CREATE MATERIALIZED VIEW bqx.january AS SELECT count(*) AS number FROM bqx.reg_eurusd;
 CREATE PUBLICATION everything FOR TABLE bqx.reg_eurusd;
 CREATE FUNCTION bqx.breaks(days INTEGER) RETURNS BIGINT LANGUAGE plpgsql
 AS 'BEGIN RETURN (SELECT count(*) FROM bqx.reg_eurusd); END';
@@ -106,7 +105,6 @@ def test_a_hostile_database_is_read_planned_and_settles(database_url, db):
         ("missing months", "bqx.reg_eurusd"),
         ("dependent", "bqx.rates"),
         ("dependent", "bqx.january"),
-        ("dependent", "bqx.comments.comments_ts_utc_fkey"),
         ("dependent", "bqx.reg_eurusd.stamp"),
         ("dependent", "everything"),
         ("old name", "bqx.reg_eurusd"),
@@ -119,7 +117,7 @@ def test_a_hostile_database_is_read_planned_and_settles(database_url, db):
         "SELECT relname FROM pg_class WHERE relnamespace = 'bqx'::REGNAMESPACE AND relname ~ 'reg_eurusd' "
         "UNION SELECT conname FROM pg_constraint WHERE conname ~ 'reg_eurusd'"
     )}  # fmt: skip
-    assert left == {"reg_eurusd_default", "reg_eurusd_2023_12"}
+    assert left == {"reg_eurusd_2023_12"}
     for query in ("SELECT * FROM bqx.rates", "REFRESH MATERIALIZED VIEW bqx.january", "SELECT bqx.follows()"):
         db.execute(query)
     with pytest.raises(psycopg.errors.UndefinedTable):

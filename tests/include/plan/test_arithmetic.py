@@ -179,7 +179,8 @@ def test_one_changed_number_is_named(
 
 def test_a_removed_task_is_missed(tmp_path: Path) -> None:
     gone = "    - task: TSK-5.2.5\n      name: Run a drill and record it\n      hours: 0.25\n"
-    gone += "      priority: High\n      done_when: none\n"
+    gone += "      priority: High\n      done_when: drilled\n"
+    gone += "      names: [rollback, restore-of-the-database]\n"
     found = failed(draft(tmp_path, ("tasks.yaml", gone, "")))
     assert set(found) == {"2 Tasks", "3 Hours of each stage", "3 Hours of all tasks", "4 Hours of each phase"}
     assert "5.2 (stages.yaml, line" in found["3 Hours of each stage"].explanation

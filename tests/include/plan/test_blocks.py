@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from include.errors import PlanRefused
 from include.plan import blocks
 from include.plan.blocks import PLAN, STATUS, Damaged, around, plain, put, read
+from local.airtable.cells import cell
+from local.airtable.schema import Field
 
 HUMAN = st.text(max_size=60).filter(lambda text: "[bqx:" not in text.lower() and "[/bqx:" not in text.lower())
 
@@ -99,3 +101,52 @@ def test_a_block_tells_people_where_to_write() -> None:
     for name in (PLAN, STATUS):
         assert "write above or below" in put("", name, "x")
     assert blocks.PLAN != blocks.STATUS
+
+
+RICH = "reg_idx, statistics_*_{pair} [see](x) <b> ~~no~~ #1 `code`\n- one_two\nhttp://h/a_b"
+
+
+def spelled(text: str) -> str:
+    """What the stand-in, and Airtable, give back for a rich text."""
+    found = cell(Field("fld", "Notes", "richText"), text, {}, typecast=False)
+    assert isinstance(found, str)
+    return found
+
+
+def test_a_block_in_rich_text_settles_and_its_surroundings_stay() -> None:
+    mine = "people\\_wrote *this*\n"
+    first = spelled(blocks.put(spelled(mine), blocks.PLAN, RICH, rich=True))
+    assert first != blocks.put(mine, blocks.PLAN, RICH, rich=True), "it reads back in another spelling"
+    assert first.endswith("\n")
+    assert r"reg\_idx" in first
+    assert blocks.read(first, blocks.PLAN) == blocks.plain(RICH)
+    again = spelled(blocks.put(first, blocks.PLAN, RICH, rich=True))
+    assert again == first, "writing it once more changes nothing"
+    changed = spelled(blocks.put(first, blocks.PLAN, "other_text", rich=True))
+    assert blocks.read(changed, blocks.PLAN) == "other_text"
+    assert blocks.around(changed, blocks.PLAN) == blocks.around(first, blocks.PLAN)
+
+
+@pytest.mark.parametrize(
+    ("read", "meant"),
+    [
+        (r"reg\_idx", "reg_idx"),
+        ("* a\n* b\n", "- a\n- b"),
+        ("<http://h/a_b>", "http://h/a_b"),
+        (r"[http://h/a\_b](http://h/a_b)", "http://h/a_b"),
+        ("[text](http://h)", "[text](http://h)"),
+        (r"a \\ b", "a \\ b"),
+    ],
+)
+def test_what_is_compared_is_what_is_meant(read: str, meant: str) -> None:
+    assert blocks.plain(read) == blocks.plain(meant)
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=60))
+def test_any_content_settles_in_rich_text(content: str) -> None:
+    content = blocks.plain(content)
+    if blocks.marked(content) or blocks.plain(content) != content:
+        return
+    written = spelled(blocks.put("", blocks.STATUS, content, rich=True))
+    assert blocks.read(written, blocks.STATUS) == blocks.plain(content)
+    assert spelled(written) == written

@@ -26,6 +26,7 @@ from include.plan.model import Evidence
 from include.quality.gate import check_stage
 from include.reports import Reports
 from include.storage.connection import connect
+from include.training.choice.record import Decision, write
 from local.legacy import build_legacy
 from local.postgres import Postgres
 from tests.include.dataset.stores import empty_store, export
@@ -281,6 +282,34 @@ def test_models_of_the_newest_data_set_count(database_url: str, tmp_path: Path) 
             for model in ("rf", "xgb"):
                 bucket.put(f"training/{content}/bqx-{pair}-{model}-0c/result.json", b"{}")
         assert proof(bucket).done
+
+
+def test_every_pair_is_decided_on_the_newest_data_set(database_url: str, tmp_path: Path) -> None:
+    wanted = Evidence("decided")
+
+    def proof(bucket: ObjectStore | None) -> Proof:
+        return gather(database_url, [wanted], PAIRS, reports=NOWHERE, bucket=bucket)[wanted]
+
+    with empty_store(tmp_path) as store:
+        bucket = store._replace(prefix="")
+        assert proof(None) == proof(bucket)
+        assert (proof(bucket).done, proof(bucket).begun) == (False, False)
+        export(store, "newer")
+        newest = {"content_hash": open_manifest(store, "newer").content_hash, "previous": None}
+        for pair in PAIRS:
+            write(bucket, pair, lambda _: {"content_hash": "of an older one", "previous": None})
+        assert not proof(bucket).begun
+        write(bucket, PAIRS[0], lambda before: newest | {"chosen": "xgboost", "previous": hash_of(before)})
+        assert proof(bucket).text == f"1 of {len(PAIRS)} pairs decided on data set newer; xgboost for 1"
+        assert (proof(bucket).begun, proof(bucket).missing) == (True, PAIRS[1:])
+        for pair in PAIRS[1:]:
+            write(bucket, pair, lambda before: newest | {"chosen": None, "previous": hash_of(before)})
+        assert proof(bucket).done
+        assert proof(bucket).text.endswith(f"; no model for {len(PAIRS) - 1}; xgboost for 1")
+
+
+def hash_of(decision: Decision | None) -> str | None:
+    return None if decision is None else decision.hash
 
 
 def follow_migration(database_url: str, reports: Reports) -> None:

@@ -10,7 +10,7 @@ import pytest
 from include.errors import PlanRefused
 from include.plan import blocks
 from include.plan.gaps import Gap, analyse, number_of, other_meaning
-from include.plan.live import Block, Snapshot
+from include.plan.live import Block, Field, Snapshot
 from include.plan.model import Decision, Plan
 from tests.include.plan import worlds
 
@@ -102,6 +102,23 @@ def test_text_of_people_around_a_block_survives_and_edits_in_it_do_not() -> None
     changed = field_of(after, "Stages", STAGE, "Description")
     assert blocks.around(changed, blocks.PLAN) == blocks.around(text, blocks.PLAN)
     assert field_of(after, "Stages", STAGE, "Notes") == "Mine"
+
+
+def test_hours_in_a_duration_field_are_seconds_and_settle() -> None:
+    base = worlds.fulfilled(worlds.plan())
+    tasks = base.tables["Tasks"]
+    retyped = {**tasks.fields, "Estimated Hours": Field("Estimated Hours", "duration")}
+    base = Snapshot({**base.tables, "Tasks": replace(tasks, fields=retyped)})
+    changes = [change for change in analyse(worlds.plan(), base).changes if change.table == "Tasks"]
+    hours = {
+        item.key: item.fields["Estimated Hours"] for item in worlds.plan().items if item.table == "Tasks"
+    }
+    assert {change.key: change.fields for change in changes} == {
+        key: {"Estimated Hours": 3600 * value} for key, value in hours.items()
+    }
+    for change in changes:
+        base = worlds.edit(base, "Tasks", str(change.record_id), dict(change.fields))
+    assert analyse(worlds.plan(), base).changes == ()
 
 
 def test_people_may_write_anything_outside() -> None:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from include import pages
 from include.plan import arithmetic, consistency, report
 from include.plan.arithmetic import Check
 from include.plan.gaps import analyse
@@ -161,7 +162,7 @@ def test_hostile_text_is_text_in_markdown() -> None:
     ],
 )
 def test_escaping(text: str, wanted: str) -> None:
-    assert report.escaped(text) == wanted
+    assert pages.markdown(text) == wanted
 
 
 def test_long_words_of_others_are_cut() -> None:

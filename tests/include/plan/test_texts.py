@@ -49,9 +49,10 @@ def test_durations() -> None:
     }
 
 
-def test_task_without_a_dag_is_done_when_a_person_says_so() -> None:
+def test_what_a_task_is_done_by_is_named_and_nothing_is_where_a_person_says_so() -> None:
     task = next(task for task in load().desired.tasks if task.key == "TSK-5.2.1")
-    assert texts.task_text(task) == "Done when a person says so."
+    assert texts.task_text(task) == "Done when these runbooks were drilled as they are now (high-latency)."
+    assert texts.task_text(replace(task, done_when="none")) == "Done when a person says so."
 
 
 def test_every_kind_of_evidence_has_words() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from include.build.months import build
 from include.build.shared import build_shared
+from include.forms import FEATURE_PARAMS
 from include.quality import steps
-from include.settings import FEATURE_PARAMS, STAGES
+from include.settings import STAGES
 from include.storage.log import forget_builds
 from include.storage.stage_order import lock_key
 from tests.include.storage.samples import sample_bars, store

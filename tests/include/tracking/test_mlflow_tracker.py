@@ -57,6 +57,20 @@ def test_twice_is_once(bucket: ObjectStore, store_uri: str, mlflow_runs: Any) ->
     assert len(history(store_uri, run)) == 1
 
 
+def test_old_runs_are_forgotten_but_those_whose_job_is_there(
+    bucket: ObjectStore, store_uri: str, mlflow_runs: Any
+) -> None:
+    tracker, old = MlflowTracker(store_uri, bucket), datetime(2020, 1, 1, tzinfo=UTC)
+    for name, moment in (("forget-1", old), ("forget-2", old), ("forget-3", WHEN)):
+        tracker.deliver(record(name), moment)
+    kept, before = frozenset({"forget-2"}), datetime(2021, 1, 1, tzinfo=UTC)
+    assert tracker.forget(before, kept, dry_run=True) == 1
+    assert len(mlflow_runs("forget")) == 3
+    assert tracker.forget(before, kept, dry_run=False) == 1
+    assert sorted(run.info.run_name for run in mlflow_runs("forget")) == ["forget-2", "forget-3"]
+    assert tracker.forget(before, kept, dry_run=False) == 0
+
+
 def test_a_later_comparison_is_the_newest_word(bucket: ObjectStore, store_uri: str, mlflow_runs: Any) -> None:
     tracker = MlflowTracker(store_uri, bucket)
     tracker.deliver(record("later"), WHEN)

@@ -168,7 +168,7 @@ def test_few_days_keep_the_simplest_model_and_the_first_may_be_deployed(
 ) -> None:
     run = run_of(bucket, baselines(xgboost=0.3, few=True))
     gate = choosing.gate(bucket, reports, run, "run 1")
-    assert gate["reasons"]["eurusd"] == "Validation has 5 trading days, and below 20 no gate opens."
+    assert gate["reasons"]["eurusd"] == "Validation has 10 trading days, and below 20 no gate opens."
     done = choosing.choose(bucket, reports, run, {"jobs": []}, gate, None, "run 1")
     first = record(bucket)
     assert (first["chosen"], first["rule"], first["deployment_rule"]) == (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include import settings
+from include import forms, settings
 from include.errors import MissingInput, NothingToDo, SuspiciousScore, TrainingFailed
 from include.objects import ObjectStore
 from include.training import choosing, jobs, scoring
@@ -19,7 +19,7 @@ from tests.reports import in_folder
 from tests.sagemaker import BUCKET, IMAGE, ROLE, Aws, served
 
 PARAMS: dict[str, Any] = {
-    **{name: schema["default"] for name, schema in settings.TRAINING_PARAMS.items()},
+    **{name: schema["default"] for name, schema in forms.TRAINING_PARAMS.items()},
     "pairs": None, "dry_run": False, "threads": 1, "forest_trees": 10, "rounds": 20,
     "backtest_pairs": ["eurusd"], "fold_train_days": 60, "fold_test_days": 30, "fold_step_days": 30,
 }  # fmt: skip

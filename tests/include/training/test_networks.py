@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from include import settings
+from include import forms
 from include.errors import MissingInput
 from include.objects import ObjectStore
 from include.training import archive, jobs
@@ -23,7 +23,7 @@ from tests.sagemaker import BUCKET, IMAGE, ROLE, Aws, served
 NETWORKS_IMAGE = "111122223333.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13"
 ACCOUNT = Account(BUCKET, IMAGE, ROLE, "us-east-1", NETWORKS_IMAGE)
 PARAMS: dict[str, Any] = {
-    **{name: schema["default"] for name, schema in settings.TRAINING_PARAMS.items()},
+    **{name: schema["default"] for name, schema in forms.TRAINING_PARAMS.items()},
     "pairs": None, "dry_run": False, "threads": 1, "epochs": 4, "hidden_size": 8, "encoder_length": 4,
     "train_stride": 10,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -45,15 +46,19 @@ def decision(pair: str, number: int = 1, **more: Any) -> tuple[str, dict[str, An
         "archives": [archive(pair, "xgboost")],
         "deployable": True,
         "rule": "simpler wins",
-        "rationale": ["The forest is not better (0.41, 0.40)."],
-    }
-    return f"decisions/{pair}/{number:016x}.json", record | more
+        "rationale": [f"The forest is not better (0.41, 0.40). Number {number}."],
+    } | more
+    return f"decisions/{pair}/{hashlib.sha256(body_of(record)).hexdigest()[:16]}.json", record
+
+
+def body_of(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode()
 
 
 def registered(aws: Aws, bucket: ObjectStore, *decisions: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Write the records, as the task `choose` does, and register them."""
     for key, record in decisions:
-        bucket.put(key, json.dumps(record).encode())
+        bucket.put(key, body_of(record))
     choice = {"records": {record["pair"]: key for key, record in decisions}}
     return register(
         bucket, aws.sagemaker, lambda model: "networks:1" if model == "tft" else "trees:1", choice

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from include import settings
+from include import forms, settings
 from include.dataset.export import open_manifest
 from include.dataset.manifest import Manifest
 from include.errors import BadParameter, MissingInput
@@ -26,7 +26,7 @@ ACCOUNT = Account(
     "eu-west-1",
     "1.dkr.ecr.eu-west-1.amazonaws.com/pytorch:2.13",
 )
-PARAMS = {name: schema["default"] for name, schema in settings.TRAINING_PARAMS.items()}
+PARAMS = {name: schema["default"] for name, schema in forms.TRAINING_PARAMS.items()}
 
 
 @pytest.fixture(scope="module")

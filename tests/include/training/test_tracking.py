@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from include.dataset.export import open_manifest
-from include.errors import MissingInput
+from include.errors import MissingInput, QualityError
 from include.objects import ObjectStore
 from include.reports import Reports
 from include.tracking import outbox
 from include.tracking.mlflow_tracker import MlflowTracker
 from include.training import scoring
-from include.training.decisions import decisions_of
 from include.training.jobs import result_of
 from include.training.tracking import track
 from tests.include.training import test_jobs as training
@@ -200,8 +199,9 @@ def test_what_is_missing_is_named(
 ) -> None:
     with pytest.raises(MissingInput, match=r"other-run/scores.json is not there. Clear the task report"):
         track(bucket, DOWN, planned, None, choice, "other-run")
-    with pytest.raises(MissingInput, match=r"decisions/eurusd/none.json is gone. Clear the task choose"):
-        decisions_of(bucket, {"records": {"eurusd": "decisions/eurusd/none.json"}})
+    gone = {"records": {"eurusd": "decisions/eurusd/none.json"}}
+    with pytest.raises(QualityError, match=r"decisions/eurusd/none.json is gone.*clear the task choose"):
+        track(bucket, DOWN, planned, None, gone, RUN)
 
 
 def test_a_model_that_was_not_trained_is_left_out(

@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from include import settings
+from include import forms, settings
 from include.dataset.export import open_manifest
 from include.dataset.manifest import Manifest
 from include.errors import BadParameter, MissingInput, NothingToDo, TrainingFailed
@@ -25,7 +25,7 @@ from include.training.search import OBJECTIVE, Tuning, request_for, tunings_of
 from tests.include.training.worlds import FolderBucket, make_dataset
 from tests.sagemaker import BUCKET, IMAGE, ROLE, Aws, served, wait_for
 
-PARAMS: dict[str, Any] = {name: schema["default"] for name, schema in settings.TRAINING_PARAMS.items()} | {
+PARAMS: dict[str, Any] = {name: schema["default"] for name, schema in forms.TRAINING_PARAMS.items()} | {
     "pairs": None, "dry_run": False, "tune": True,
 }  # fmt: skip
 ACCOUNT = Account(BUCKET, IMAGE, ROLE, "us-east-1")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from include.dataset.manifest import NAME, Manifest, Part
 from include.dataset.split import GAP, SETS, Interval, Split, split
 from include.dataset.targets import TARGETS, base_columns, raw_targets
 from include.features.arrays import Columns, Floats, lagged
+from include.features.bars import Bars
 from include.features.grid import make_grid
 from include.features.series import Series
 from include.market.synthetic import simulate
@@ -32,6 +34,7 @@ from include.objects import FolderStore, ObjectStore
 FIRST_DAY = datetime(2024, 7, 1, tzinfo=UTC)  # a Monday
 PAIRS = ("eurusd", "gbpusd")
 MOMENTUM = "lag__momentum_30"  # what a planted signal follows
+PRICES = ("open", "high", "low", "close")
 SPANS = (30, 5, 15, 60)  # rows of the momentum columns, in their order
 
 
@@ -74,6 +77,7 @@ def make_dataset(
     seed: int = 5,
     dataset_id: str = "tiny",
     leak: str = "",
+    fades: bool = False,
 ) -> str:
     """Write a complete data set; the same arguments give the same bytes.
 
@@ -87,6 +91,7 @@ def make_dataset(
         columns: features, at least 6: four momentums, volatility, hour of the day, then noise.
         seed: of market and noise.
         dataset_id: name of the data set.
+        fades: the signal is gone when the test set begins: what was foreseen on val cannot be on test.
         leak: name of a target such as ``target__w15_h15``: the last column follows it, with noise; a canary.
 
     Returns:
@@ -97,6 +102,9 @@ def make_dataset(
     period = Interval(start, start + days * 1440)
     cut = split(period.start, period.end)
     bars = simulate(period.start, period.end, seed, signal, pairs)
+    if fades:
+        quiet = simulate(period.start, period.end, seed, 0.0, pairs)
+        bars = {pair: _followed(bars[pair], quiet[pair], cut.test.start) for pair in pairs}
     watermark = max(int(each.ts[-1]) for each in bars.values())
     files: list[Part] = []
     scalers: dict[str, Any] = {}
@@ -145,6 +153,21 @@ def content_hash(place: ObjectStore | Path, dataset_id: str) -> str:
     """The content hash of a data set, as a request names it."""
     store: Any = FolderBucket(place) if isinstance(place, Path) else place
     return open_manifest(store, dataset_id).content_hash
+
+
+def _followed(first: Bars, then: Bars, minute: int) -> Bars:
+    """The first bars before a minute, the others from it on, at the level that the first had reached."""
+    early, late = first.ts < minute, then.ts >= minute
+    level = first.close[early][-1] / then.close[~late][-1]
+    return Bars(
+        **{
+            field.name: np.concatenate((
+                getattr(first, field.name)[early],
+                getattr(then, field.name)[late] * (level if field.name in PRICES else 1),
+            ))
+            for field in fields(Bars)
+        }
+    )  # fmt: skip
 
 
 def _features(series: Series, columns: int, random: np.random.Generator) -> Columns:

@@ -11,7 +11,7 @@ import pytest
 
 from local.aws.artefacts import Checkpoints, pack
 from local.aws.storage import Place, Storage
-from local.s3.server import KEY_ID
+from local.s3.server import KEY_ID, SECRET
 from tests.s3 import connect, served
 
 
@@ -43,7 +43,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
         client = connect(server.server_port)
         client.create_bucket(Bucket="bucket")
         client.close()
-        storage = Storage(f"http://127.0.0.1:{server.server_port}", KEY_ID)
+        storage = Storage(f"http://127.0.0.1:{server.server_port}", KEY_ID, SECRET)
         yield storage
         storage.close()
 

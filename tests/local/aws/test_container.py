@@ -91,7 +91,7 @@ def test_credentials_are_those_of_the_stand_in(aws: Aws, isolated: bool) -> None
         if isolated
         else {
             "AWS_ACCESS_KEY_ID": "bqx-local",
-            "AWS_SECRET_ACCESS_KEY": "of-the-stand-in",
+            "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_ENDPOINT_URL": aws.endpoint,
             "AWS_ENDPOINT_URL_S3": aws.s3.meta.endpoint_url,
         }

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.aws.test_run import SLEEP
+from tests.s3 import signed
 from tests.sagemaker import BUCKET, IMAGE, ROLE, Aws, connect, request, served, spot
 
 TOO_SHORT = (
@@ -49,7 +50,7 @@ def test_a_job_nobody_knows(aws: Aws) -> None:
         assert refused(getattr(aws.sagemaker, operation), TrainingJobName="none") == told
     arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/none"
     assert refused(aws.sagemaker.list_tags, ResourceArn=arn) == told
-    assert refused(aws.sagemaker.list_tags, ResourceArn=arn.replace("training-job", "model")) == told
+    assert refused(aws.sagemaker.list_tags, ResourceArn=arn.replace("training-job", "pipeline")) == told
 
 
 @pytest.mark.parametrize(
@@ -111,24 +112,41 @@ def test_what_boto3_would_not_send_is_refused_by_the_model(aws: Aws) -> None:
 
 
 def test_an_operation_the_stand_in_does_not_have_says_so(aws: Aws) -> None:
-    code, message = refused(aws.sagemaker.list_endpoints)
+    code, message = refused(aws.sagemaker.list_notebook_instances)
     assert code == "NotImplementedException"
-    assert "does not have ListEndpoints. It has CreateTrainingJob" in message
+    assert "does not have ListNotebookInstances. It has CreateTrainingJob" in message
     runtime = aws.client("sagemaker-runtime")
-    assert refused(runtime.invoke_endpoint, EndpointName="e", Body=b"")[0] == "NotImplementedException"
+    asked = {"EndpointName": "e", "InputLocation": "s3://bucket/key"}
+    assert refused(runtime.invoke_endpoint_async, **asked)[0] == "NotImplementedException"
     runtime.close()
 
 
 def test_a_body_that_is_no_json_is_refused(aws: Aws) -> None:
-    headers = {
-        "Authorization": "AWS4-HMAC-SHA256 Credential=bqx-local/20260101/us-east-1/sagemaker/aws4_request, x",
-        "X-Amz-Target": "SageMaker.DescribeTrainingJob",
-    }
-    asked = urllib.request.Request(aws.endpoint, b"{", headers)
+    headers = {"X-Amz-Target": "SageMaker.DescribeTrainingJob"}
+    headers = signed("POST", f"{aws.endpoint}/", b"{", headers, service="sagemaker")
+    asked = urllib.request.Request(f"{aws.endpoint}/", b"{", headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(asked)
     with caught.value as answer:
         assert json.loads(answer.read())["__type"] == "SerializationException"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("sagemaker", "list_training_jobs", "InvalidSignatureException"),
+        ("logs", "describe_log_groups", "InvalidSignatureException"),
+        ("cloudwatch", "list_metrics", "InvalidSignatureException"),
+        ("sns", "list_topics", "SignatureDoesNotMatch"),
+        ("s3", "list_buckets", "SignatureDoesNotMatch"),
+    ],
+)
+def test_who_does_not_know_the_secret_is_refused(aws: Aws, service: str, operation: str, code: str) -> None:
+    known, wrong = connect(service, aws.endpoint), connect(service, aws.endpoint, secret="Secret")
+    getattr(known, operation)()
+    assert refused(getattr(wrong, operation))[0] == code
+    for client in (known, wrong):
+        client.close()
 
 
 def test_at_most_eight_instances_of_a_type(tmp_path: Path) -> None:

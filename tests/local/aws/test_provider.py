@@ -11,6 +11,7 @@ import pytest
 from local import services
 from local.aws.settings import ACCOUNT
 from local.state import State
+from tests.s3 import know
 from tests.sagemaker import BUCKET, Aws, request
 
 pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about themselves
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.filterwarnings("default")  # Airflow's hooks warn about
 def connection(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = State(tmp_path / "state")
     state.create()
-    ports = {"s3": _port(aws.s3.meta.endpoint_url), "aws": _port(aws.endpoint), "airtable": 9}
+    know(state)
+    ports = {"s3": _port(aws.s3.meta.endpoint_url), "aws": _port(aws.endpoint), "airtable": 9, "smtp": 9}
     for name, value in services.settings(state, ports).items():
         monkeypatch.setenv(name, value)
     # A real account that the caller may have must not be asked.

@@ -19,6 +19,7 @@ from local.aws.settings import Settings
 from local.aws.trouble import Trouble
 from local.aws.trouble import main as trouble
 from tests.local.aws.test_control import refused
+from tests.s3 import signed
 from tests.sagemaker import BUCKET, Aws, request
 
 
@@ -65,20 +66,18 @@ def test_bodies_without_a_length_and_large_ones_go_through(aws: Aws, s3: Any, tm
     s3.upload_file(str(tmp_path / "large"), BUCKET, "large")
     assert aws.get("large") == whole
     url = s3.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "large"})
-    asked = urllib.request.Request(
-        f"{aws.endpoint}/{BUCKET}/chunked",
-        iter([b"one ", b"two"]),
-        {"Authorization": "AWS4-HMAC-SHA256 Credential=bqx-local/20260101/us-east-1/s3/aws4_request, x"},
-        method="PUT",
-    )
+    address = f"{aws.endpoint}/{BUCKET}/chunked"
+    body = iter([b"one ", b"two"])
+    asked = urllib.request.Request(address, body, signed("PUT", address), method="PUT")
     urllib.request.urlopen(asked).close()
     assert aws.get("chunked") == b"one two"
     assert url.startswith(aws.endpoint)
 
 
-def test_who_has_not_signed_meets_s3(aws: Aws) -> None:
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{BUCKET}/a"), ("POST", "moto-api/reset")])
+def test_who_has_not_signed_meets_s3(aws: Aws, method: str, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{aws.endpoint}/{BUCKET}/a")
+        urllib.request.urlopen(urllib.request.Request(f"{aws.endpoint}/{path}", method=method))
     with caught.value as answer:
         assert (answer.code, b"<Code>AccessDenied</Code>" in answer.read()) == (403, True)
 

@@ -236,7 +236,7 @@ def test_what_passes_is_tried_again(aws: Embedded) -> None:
     aws.trouble.add(
         "sagemaker", "CreateTrainingJob", times=99, status=400, code="ResourceLimitExceeded", message="8 of 8"
     )
-    with pytest.raises(AwsBusy, match=r"8 of 8.*nothing was paid twice"):
+    with pytest.raises(AwsBusy, match=r"8 of 8.*Nothing was paid twice"):
         operator(aws.request()).execute({"ti": Task()})
 
 

@@ -1,4 +1,5 @@
--- The tables of a plan as they are now: all that is attached to its parents, and who owns it.
+-- The tables of a plan as they are now: all that is attached to its parents, who owns it, and whether new
+-- tables and views can belong to that role.
 -- Read from the catalog alone: the server's own function for it would wait for whoever holds a table.
 WITH RECURSIVE tree AS (
     SELECT relation.oid
@@ -17,7 +18,9 @@ SELECT
     relation.oid,
     relation.relname AS name,
     pg_has_role(relation.relowner, 'USAGE') AS is_owned,
-    pg_get_userbyid(relation.relowner)::TEXT AS owner_name
+    pg_get_userbyid(relation.relowner)::TEXT AS owner_name,
+    has_schema_privilege(relation.relowner, relation.relnamespace, 'CREATE')
+    OR current_setting('is_superuser')::BOOLEAN AS owner_may_create
 FROM pg_class AS relation
 INNER JOIN tree ON relation.oid = tree.oid
 ORDER BY relation.relname;

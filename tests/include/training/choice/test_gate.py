@@ -12,9 +12,10 @@ import yaml
 from include.training.choice import cost, gate
 from include.training.choice.gate import Opening, judge
 from include.training.truth.bootstrap import ByChance
+from include.training.truth.looks import Beside
 from include.training.truth.reduce import reduce_job
 from include.training.truth.reduced import Reduced
-from include.training.truth.scores import Beside, SetScores, score
+from include.training.truth.scores import SetScores, score
 from include.training.truth.verdicts import SKILL
 from tests.include.training.choice.runs import forecasts
 from tests.include.training.truth.jobs import files
@@ -69,7 +70,7 @@ def test_it_stays_closed_where_r2_is_reached_or_not_a_number(val: SetScores) -> 
 def test_it_stays_closed_with_few_days() -> None:
     few = score([reduced("eurusd", "xgboost", seed=1, skill=0.3, few=True)], "val")
     assert (opening(few).opens, opening(few).reason) == (
-        False, "Validation has 5 trading days, and below 20 no gate opens.",
+        False, "Validation has 10 trading days, and below 20 no gate opens.",
     )  # fmt: skip
 
 

@@ -59,6 +59,11 @@ SELECTED: list[tuple[dict[str, float], dict[str, Any], str, str]] = [
     ({FOREST: 0.1, XGBOOST: 0.14}, YES, XGBOOST, "G1: XGBoost"),
     ({FOREST: 0.1, XGBOOST: 0.13}, YES, FOREST, "G1: random forest"),
     ({FOREST: 0.1, XGBOOST: 0.1}, YES, FOREST, "G1: random forest"),
+    (BOTH, YES | {"worse": {FOREST}}, XGBOOST, "the forest is worse than no skill"),
+    (BOTH, YES | {"worse": {FOREST, XGBOOST}}, FOREST, "G1: random forest"),
+    ({FOREST: 0.1, XGBOOST: 0.1}, YES | {"worse": {FOREST}}, FOREST, "G1: random forest"),
+    (BOTH, {"days": 19, "worse": {FOREST}}, FOREST, "too few days"),
+    (BOTH | {TFT: 0.17}, YES | {"worse": {FOREST}}, TFT, "G3: TFT"),
 ]
 
 # what is known, the chosen model, whether it may be deployed, the row that says so
@@ -139,6 +144,7 @@ NEAR = st.sampled_from([math.nan, -0.5, 0.0, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07,
     correlation=st.sampled_from([math.nan, -1.0, 0.5, 0.849, 0.85, 1.0]),
     suspicious=st.booleans(),
     skilled=st.sets(st.sampled_from([FOREST, XGBOOST, TFT])),
+    worse=st.sets(st.sampled_from([FOREST, XGBOOST, TFT])),
     incumbent=st.none() | st.tuples(st.booleans(), NEAR),
 )
 def test_a_second_implementation_decides_alike(

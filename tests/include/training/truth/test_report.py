@@ -79,7 +79,8 @@ def test_a_second_computation_gives_the_same_report(
         block = blocks(ours, name)["eurusd", "xgboost", h]
         whole = block["whole"]
         found = {
-            "rows": whole["rows"], "days": whole["days"], "p": block["p"], "p_by": block["p_by"],
+            "rows": whole["rows"], "days": whole["days"], "split_days": block["split_days"],
+            "p": block["p"], "p_by": block["p_by"],
             "skill": whole["skill"]["value"], "skill_low": whole["skill"]["low"],
             "skill_high": whole["skill"]["high"], "r2": whole["r2"]["model"],
             "r2_no_skill": whole["r2"]["no_skill"], "r2_persistence": whole["r2"]["persistence"],
@@ -88,7 +89,7 @@ def test_a_second_computation_gives_the_same_report(
             "mae_no_skill": whole["mae"]["no_skill"], "mae_scaled": whole["mae_scaled"]["model"],
             "mae_scaled_no_skill": whole["mae_scaled"]["no_skill"],
         }  # fmt: skip
-        if expected["days"] < 20:
+        if expected["split_days"] < 20:
             assert found.pop("skill_low") is None
             assert found.pop("skill_high") is None
             assert found.pop("p_by") == 1.0
@@ -156,6 +157,20 @@ def test_few_days_give_scores_without_interval(markets: dict[str, Market]) -> No
         assert set(block["gates"].values()) == {FEW_DAYS}
     assert truth.scores["sets"]["test"]["chance"]["looks"] == 0
     assert "nothing can be said about skill" in truth.summary
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("calibration", "few"), [((3, 4), False), ((3,), True)])
+def test_the_days_of_a_split_are_those_of_both_halves(
+    markets: dict[str, Market], calibration: tuple[int, ...], few: bool
+) -> None:
+    weeks = {"val": (1, 2), "calibration": calibration, "test": (5, 6)}  # 10 of 20 days, or of 15, are judged
+    frame = predictions(markets["eurusd"], weeks, skill={15: 0.3})
+    truth = report([reduce_job("eurusd", "xgboost", files(frame))], title="one")
+    for (_, _, h), block in blocks(truth, "val").items():
+        assert (block["whole"]["days"], block["split_days"]) == (10, 15 if few else 20)
+        assert (block["whole"]["skill"]["low"] is None) == few
+        assert block["verdict"] == (FEW_DAYS if few else "skill" if h == 15 else "no skill")
 
 
 @pytest.mark.usefixtures("quick")

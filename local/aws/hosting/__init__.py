@@ -1,0 +1,1 @@
+"""Hosting of the embedded AWS: models, endpoints, and the processes that stand for their instances."""
