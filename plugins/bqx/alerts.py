@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from bqx.aws import client
 from bqx.endpoint import endpoint_name
 
 if TYPE_CHECKING:
@@ -101,17 +102,11 @@ def _mail(to: str) -> Any:
 
 def _client(service: str, conn_id: str) -> Any:
     """A client of AWS that tries once: the outbox tries again, and knows what it does."""
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-    from airflow.providers.amazon.aws.hooks.ses import SesHook
-    from airflow.providers.amazon.aws.hooks.sns import SnsHook
     from botocore.config import Config
 
     from include.alerts.channels import ONCE
 
-    kinds: dict[str, Any] = {"sns": SnsHook, "ses": SesHook}
-    make = kinds.get(service) or (lambda **given: AwsBaseHook(client_type=service, **given))
-    configured = make(aws_conn_id=conn_id).config
-    return make(aws_conn_id=conn_id, config=configured.merge(Config(**ONCE))).get_conn()
+    return client(service, conn_id, config=Config(**ONCE))
 
 
 def _connection(conn_id: str) -> Connection | None:

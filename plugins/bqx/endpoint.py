@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.sdk import Variable
 
+from bqx.aws import client
+
 TIMEOUT_SECONDS = 10  # of a request to the endpoint: far longer than any answer that is still of use
 
 
@@ -47,14 +49,14 @@ def serving_clients() -> Any:
     """Clients as ``aws_default`` says, an ``include.serving.endpoint.Clients``."""
     from include.serving.endpoint import Clients
 
-    return Clients(*(_client(name) for name in ("sagemaker", "cloudwatch", "application-autoscaling")))
+    return Clients(*(client(name) for name in ("sagemaker", "cloudwatch", "application-autoscaling")))
 
 
 def monitoring_clients() -> Any:
     """Clients as ``aws_default`` says, an ``include.monitoring.steps.Clients``."""
     from include.monitoring.steps import Clients
 
-    return Clients(*(_client(name) for name in ("cloudwatch", "ce", "sagemaker")))
+    return Clients(*(client(name) for name in ("cloudwatch", "ce", "sagemaker")))
 
 
 def runtime() -> Any:
@@ -67,12 +69,4 @@ def runtime() -> Any:
         connect_timeout=TIMEOUT_SECONDS,
         max_pool_connections=64,
     )
-    return _client("sagemaker-runtime", config)
-
-
-def _client(service: str, config: Any = None) -> Any:
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    from include import settings
-
-    return AwsBaseHook(aws_conn_id=settings.AWS_CONNECTION, client_type=service, config=config).get_conn()
+    return client("sagemaker-runtime", config=config)

@@ -8,6 +8,8 @@ from typing import Any
 
 from airflow.sdk import Variable
 
+from bqx.aws import client
+
 
 def object_store(prefix: str = "datasets") -> Any:
     """The bucket that Airflow is configured for; it is created unless it exists.
@@ -35,7 +37,7 @@ def object_store(prefix: str = "datasets") -> Any:
             f"The Airflow Variable {settings.BUCKET_VARIABLE} is not set. Set it to the name of the S3 "
             f"bucket for data sets, models and reports; the connection {settings.AWS_CONNECTION} leads there."
         )
-    store = ObjectStore(_client(), bucket, prefix)
+    store = ObjectStore(client("s3"), bucket, prefix)
     store.ensure_bucket()
     return store
 
@@ -102,18 +104,10 @@ def place_of(source: str | None) -> Any:
     from include.objects import ObjectStore, bucket_and_prefix
 
     named = bucket_and_prefix(source) if source else None
-    return None if named is None else ObjectStore(_client(), *named)
+    return None if named is None else ObjectStore(client("s3"), *named)
 
 
 def _bucket() -> str:
     from include import settings
 
     return str(Variable.get(settings.BUCKET_VARIABLE, default=None) or "")
-
-
-def _client() -> Any:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    from include import settings
-
-    return S3Hook(aws_conn_id=settings.AWS_CONNECTION).get_conn()

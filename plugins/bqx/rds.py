@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from airflow.sdk import BaseHook
 
+from bqx.aws import client
+
 # name.[cluster-]account.region.rds.amazonaws.com; readers and proxies have other middle parts
 _HOST = re.compile(
     r"([a-z][a-z0-9-]*)\.(cluster-)?[a-z0-9]+\.([a-z0-9-]+)\.rds\.amazonaws\.com(\.cn)?", re.IGNORECASE
@@ -46,21 +48,19 @@ def ensure_snapshot(database: Rds, wanted: str, *, aws_conn_id: str = "aws_defau
     Returns:
         The name it has.
     """
-    from airflow.providers.amazon.aws.hooks.rds import RdsHook
-
     name = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")[:200]
-    client = RdsHook(aws_conn_id=aws_conn_id, region_name=database.region).conn
+    rds = client("rds", aws_conn_id, database.region)
     if database.kind == "cluster":
-        create, taken = client.create_db_cluster_snapshot, "DBClusterSnapshotAlreadyExistsFault"
+        create, taken = rds.create_db_cluster_snapshot, "DBClusterSnapshotAlreadyExistsFault"
         names = {"DBClusterIdentifier": database.identifier, "DBClusterSnapshotIdentifier": name}
         waiter = "db_cluster_snapshot_available"
     else:
-        create, taken = client.create_db_snapshot, "DBSnapshotAlreadyExistsFault"
+        create, taken = rds.create_db_snapshot, "DBSnapshotAlreadyExistsFault"
         names = {"DBInstanceIdentifier": database.identifier, "DBSnapshotIdentifier": name}
         waiter = "db_snapshot_available"
     try:
         create(**names)
-    except getattr(client.exceptions, taken):
+    except getattr(rds.exceptions, taken):
         pass  # an earlier try of this task made it
-    client.get_waiter(waiter).wait(**names)
+    rds.get_waiter(waiter).wait(**names)
     return name

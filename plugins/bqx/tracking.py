@@ -9,6 +9,8 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from bqx.aws import client
+
 
 def tracking_uri() -> str | None:
     """Address of the tracking server, or None where there is no connection ``bqx_mlflow``.
@@ -51,11 +53,7 @@ def forget_runs() -> Any:
 
 def model_registry() -> Any:
     """A boto3 client of SageMaker, as ``aws_default`` says. Call it from a running task only."""
-    from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
-
-    from include import settings
-
-    return SageMakerHook(aws_conn_id=settings.AWS_CONNECTION).get_conn()
+    return client("sagemaker")
 
 
 def _address(connection: Any) -> str:

@@ -52,7 +52,7 @@ def test_a_topic_is_asked_once_with_the_settings_of_the_connection(monkeypatch: 
     assert isinstance(channel, Topic)
     config = channel.client.meta.config
     assert channel.client.meta.region_name == "eu-west-1"
-    assert config.user_agent_extra.endswith(" ours")
+    assert config.user_agent_extra == "ours"
     assert (config.read_timeout, config.retries["total_max_attempts"]) == (TIMEOUT, 1)
     assert (channel.arn, channel.warnings) == (services.TOPIC, "")
     variables(monkeypatch, warning_topic="arn:aws:sns:eu-west-1:1:warnings")

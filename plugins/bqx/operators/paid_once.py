@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, ClassVar, NamedTuple
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerBaseOperator
@@ -66,14 +67,16 @@ class JobTrigger(SageMakerTrigger):
 
     kind: ClassVar[Kind]
     at_work: ClassVar[tuple[str, ...]] = AT_WORK  # states that end by themselves
+    _client: Any = None  # one for the whole wait: to make one takes longer than to ask
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until the job has ended, or as often as agreed."""
-        for _ in range(self.attempts):
-            status = await self._status()
-            if status not in (*self.at_work, None):
-                break
-            await asyncio.sleep(self.waiter_delay)
+        async with AsyncExitStack() as opened:
+            for _ in range(self.attempts):
+                status = await self._status(opened)
+                if status not in (*self.at_work, None):
+                    break
+                await asyncio.sleep(self.waiter_delay)
         yield TriggerEvent({"status": "look", "job_name": self.job_name})
 
     async def on_kill(self) -> None:
@@ -98,17 +101,23 @@ class JobTrigger(SageMakerTrigger):
         operation = getattr(client, f"{verb}_{self.kind.operation}")
         return dict(await operation(**{f"{self.kind.prefix}Name": self.job_name}))
 
-    async def _status(self) -> str | None:
+    async def _status(self, opened: AsyncExitStack) -> str | None:
         """State of the job; None if AWS did not say."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            async with await self.hook().get_async_conn() as client:
-                answer = await self._call(client, "describe")
+            if self._client is None:
+                # Without the shield a cancellation that comes meanwhile loses its reason, and Airflow does
+                # not call on_kill: a person would mark the task, and the job would go on.
+                client = await asyncio.shield(self.hook().get_async_conn())
+                self._client = await opened.enter_async_context(client)
+            answer = await self._call(self._client, "describe")
         except (ClientError, BotoCoreError, OSError) as error:
             if self.gone(error):
                 return "gone"
             self.log.warning("SageMaker did not say how %s stands: %s", self.job_name, error)
+            self._client = None  # another one reads the credentials again
+            await opened.aclose()
             return None
         status = self.kind.status(answer)
         self.log.info("The job %s: %s %s", self.job_name, status, answer.get("SecondaryStatus", ""))

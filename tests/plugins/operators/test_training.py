@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,7 +132,59 @@ def test_a_trigger_keeps_looking_while_aws_is_in_trouble(aws: Embedded) -> None:
     assert aws.calls("DescribeTrainingJob") > 12
 
 
+class Opened:
+    """Counts the clients of a trigger; to make one takes a while."""
+
+    def __init__(self, trigger: TrainingTrigger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self.made: list[Any] = []
+        hook = trigger.hook()
+        make = hook._get_async_conn
+
+        def slow() -> Any:
+            self.number += 1
+            time.sleep(0.3)
+            self.made.append(make())
+            return self.made[-1]
+
+        monkeypatch.setattr(hook, "_get_async_conn", slow)
+        monkeypatch.setattr(trigger, "hook", lambda: hook)
+
+
+def test_a_wait_has_one_client_until_aws_refuses_it(aws: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    trigger = start(aws.request("wait"))
+    opened = Opened(trigger, monkeypatch)
+    trigger.attempts = 5
+    aws.trouble.add(
+        "sagemaker", "DescribeTrainingJob", times=1, status=400, code="ExpiredTokenException", message="Old"
+    )
+    event(trigger)
+    assert opened.number == 2, "the first one was refused"
+
+
 # Killed
+
+
+def test_a_cancellation_keeps_its_reason_while_a_client_is_made(
+    aws: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow calls on_kill for one reason only; a person's act may come at any moment."""
+    trigger = start(aws.request("wait"))
+    opened = Opened(trigger, monkeypatch)
+
+    async def cancelled() -> tuple[Any, ...]:
+        wait = asyncio.ensure_future(anext(trigger.run()))
+        while not opened.number:
+            await asyncio.sleep(0.01)
+        wait.cancel("user action")
+        with pytest.raises(asyncio.CancelledError) as error:
+            await wait
+        while not opened.made:
+            await asyncio.sleep(0.01)
+        async with opened.made[0]:
+            return error.value.args
+
+    assert asyncio.run(cancelled()) == ("user action",)
 
 
 def test_only_a_person_stops_a_job(aws: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
