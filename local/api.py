@@ -53,11 +53,16 @@ class Airflow:
 
     def is_ours(self) -> bool:
         """Whether what answers there is the Airflow of this state folder: it alone knows the answer."""
-        challenge = secrets.token_hex(16)
         try:
-            answer = self._http.get(f"/auth/proof/{challenge}", timeout=5)
+            return self._proves_itself()
         except httpx.HTTPError:
             return False
+
+    def _proves_itself(self) -> bool:
+        challenge = secrets.token_hex(16)
+        answer = self._http.get(f"/auth/proof/{challenge}", timeout=5)
+        if answer.is_server_error:
+            answer.raise_for_status()  # it starts or has too much to do, and says nothing of whose it is
         return answer.is_success and hmac.compare_digest(
             answer.content, self._access.proof(challenge).encode()
         )
@@ -173,7 +178,7 @@ class Airflow:
                 answer = self._http.request(method, path, **arguments)
                 if not (answer.is_server_error and left):
                     return answer
-            except httpx.TransportError as error:
+            except httpx.HTTPError as error:
                 if not left:
                     raise BqxError(f"Airflow does not answer at {self.url} ({error}).") from error
             time.sleep(PAUSE)
@@ -183,7 +188,7 @@ class Airflow:
         """Log in, once it is sure who will read the password."""
         if "Authorization" in self._http.headers:
             return
-        if not self.is_ours():
+        if not self._proves_itself():
             raise BqxError(f"What answers at {self.url} is not the Airflow of {self._access.state.root}.")
         answer = self._http.post("/auth/token", json={"username": USER, "password": self._access.password})
         if not answer.is_success:

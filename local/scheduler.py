@@ -37,7 +37,7 @@ def main() -> None:
         importlib.import_module(module)
     # The first function that numba compiles or loads costs 0.8 s: it makes its tables of types.
     importlib.import_module("numba").njit(lambda: 0)()
-    # The provider looks at the call stack for every client of AWS; the first look reads where all modules lie.
+    # The provider's operators read the call stack for their clients of AWS; the first time it takes a second.
     inspect.stack()
     # Looking up one decorator makes the SDK collect those of all providers.
     importlib.import_module("airflow.sdk").task.python  # noqa: B018

@@ -49,6 +49,37 @@ def test_a_read_is_tried_again() -> None:
         assert airflow.tasks("d", "r") == []
 
 
+class Starting(FakeAirflow):
+    """An Airflow whose first proofs go wrong."""
+
+    def __init__(self, *proofs: httpx.Response | Exception) -> None:
+        super().__init__({TASKS: []})
+        self.proofs = list(proofs)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        answer = super()._answer(request)
+        if not (request.url.path.startswith("/auth/proof/") and self.proofs):
+            return answer
+        if isinstance(wrong := self.proofs.pop(0), Exception):
+            raise wrong
+        return wrong
+
+
+def test_an_airflow_that_is_busy_or_starting_is_asked_again_whose_it_is() -> None:
+    fake = Starting(httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.Response(503))
+    with fake.client() as airflow:
+        assert not airflow.is_ours()
+        assert airflow.tasks("d", "r") == []
+
+
+@pytest.mark.parametrize("proof", [httpx.Response(404), httpx.Response(200, text="guessed")])
+def test_another_airflow_is_told_no_password_and_is_not_asked_twice(proof: httpx.Response) -> None:
+    fake = Starting(proof)
+    with fake.client() as airflow, pytest.raises(BqxError, match="is not the Airflow of"):
+        airflow.tasks("d", "r")
+    assert len(fake.asked) == 1
+
+
 class Runs(FakeAirflow):
     """An Airflow with a database of runs, which can lose an answer or forget what it had."""
 
