@@ -89,7 +89,7 @@ def _run(options: Options, seen: Glance, stack: Stack, console: Console) -> int:
     with stack.api() as airflow:
         _prepare(airflow, options, stack)
         conf = options.conf(source)
-        run = _start_or_join(airflow, conf, fresh, console)
+        run = _start_or_join(airflow, conf, began if fresh else None, console)
         approver = Approver(airflow, console, _rejected())
         follower = Follower(airflow, run, len(options.pairs), approver)
         console.print(f"UI: {stack.link}   logs: {stack.state.logs}", markup=False, soft_wrap=True)
@@ -169,10 +169,13 @@ def _sync(airflow: Airflow, alive: Callable[[], None]) -> tuple[str, str]:
     return state, "\n".join(said)
 
 
-def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console: Console) -> str:
-    """The run to follow: a new one, or one of the same options that is at work already."""
-    if fresh:
-        _give_up(airflow)
+def _start_or_join(airflow: Airflow, conf: dict[str, Any], started: datetime | None, console: Console) -> str:
+    """The run to follow: a new one, or one of the same options that is at work already.
+
+    `started` is when the stack was started, None if it was up: what was at work before has lost its workers.
+    """
+    if started is not None:
+        _give_up(airflow, started)
     unfinished = airflow.runs(PIPELINE, closing.AT_WORK)
     for run in unfinished:
         if run["conf"] != conf:
@@ -185,12 +188,16 @@ def _start_or_join(airflow: Airflow, conf: dict[str, Any], fresh: bool, console:
     return airflow.trigger(PIPELINE, conf)
 
 
-def _give_up(airflow: Airflow) -> None:
-    """Fail the runs whose workers ended with an earlier stack: new ones would wait behind them."""
+def _give_up(airflow: Airflow, started: datetime) -> None:
+    """Fail the runs whose workers ended with an earlier stack: new ones would wait behind them.
+
+    A schedule may have begun a run since the stack was started; that one goes on.
+    """
     for dag in airflow.dags():
         if _is_wanted(dag) or dag["dag_id"] in (closing.PREDICT, closing.MONITOR, closing.REVIEW):
             for run in airflow.runs(dag["dag_id"], closing.AT_WORK):
-                airflow.fail(dag["dag_id"], run["dag_run_id"])
+                if datetime.fromisoformat(run["queued_at"]) < started:
+                    airflow.fail(dag["dag_id"], run["dag_run_id"])
 
 
 def _leave(stack: Stack, console: Console, was_up: bool) -> None:

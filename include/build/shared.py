@@ -78,15 +78,14 @@ def shared_chunks(connection: Connection, pairs: Sequence[str], month: Month) ->
 def cut(chunks: Mapping[str, Chunk], month: Month) -> dict[str, Chunk]:
     """What of the chunks of all pairs the shared columns of a month follow from, however much was read.
 
-    Without a dollar grid that reaches far enough, each pair has as many rows of its own, or all there are.
+    Without all majors there is no dollar grid, and each pair has as many rows of its own. A grid that does
+    not reach far enough takes all there are.
     """
+    if any(pair not in chunks for pair in USD_MAJORS):
+        return {pair: chunk.trimmed(SHARED_LOOKBACK + MARGIN) for pair, chunk in chunks.items()}
     front = dollar_rows_before(chunks, month)
     if len(front) < SHARED_LOOKBACK:
-        has_grid = all(pair in chunks for pair in USD_MAJORS)
-        return {
-            pair: chunk if has_grid else chunk.trimmed(SHARED_LOOKBACK + MARGIN)
-            for pair, chunk in chunks.items()
-        }
+        return dict(chunks)
     since = int(front[-SHARED_LOOKBACK])
     return {pair: _reaching_back(chunk, since) for pair, chunk in chunks.items()}
 

@@ -21,10 +21,12 @@ from tests.local.fake_airflow import FakeAirflow, instance
 RUNS = f"GET /api/v2/dags/{PIPELINE}/dagRuns"
 START = f"POST /api/v2/dags/{PIPELINE}/dagRuns"
 CONF = {"pairs": ["eurusd"]}
+STARTED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+BEFORE, SINCE = "2026-03-02T08:59:59.500000Z", "2026-03-02T09:01:00Z"
 
 
 def at_work(conf: dict[str, Any]) -> dict[str, Any]:
-    return {"dag_id": PIPELINE, "dag_run_id": "old", "conf": conf}
+    return {"dag_id": PIPELINE, "dag_run_id": "old", "conf": conf, "queued_at": BEFORE}
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_bad_bars_are_refused_before_anything_is_made(console: Console, tmp_path
 def test_a_new_run_is_started(console: Console) -> None:
     fake = FakeAirflow({RUNS: [], START: {"dag_run_id": "new"}})
     with fake.client() as airflow:
-        assert _start_or_join(airflow, CONF, fresh=False, console=console) == "new"
+        assert _start_or_join(airflow, CONF, started=None, console=console) == "new"
     body = fake.asked[-1][2]
     assert body.pop("dag_run_id").startswith("manual__")
     assert body == {"logical_date": None, "conf": CONF}
@@ -54,14 +56,14 @@ def test_a_new_run_is_started(console: Console) -> None:
 def test_a_run_of_the_same_options_is_joined(console: Console) -> None:
     fake = FakeAirflow({RUNS: [at_work(CONF)]})
     with fake.client() as airflow:
-        assert _start_or_join(airflow, CONF, fresh=False, console=console) == "old"
+        assert _start_or_join(airflow, CONF, started=None, console=console) == "old"
     assert START not in fake.paths()
 
 
 def test_a_run_of_other_options_is_in_the_way(console: Console) -> None:
     fake = FakeAirflow({RUNS: [at_work({"pairs": ["usdjpy"]})]})
     with fake.client() as airflow, pytest.raises(BqxError, match="other options is at work"):
-        _start_or_join(airflow, CONF, fresh=False, console=console)
+        _start_or_join(airflow, CONF, started=None, console=console)
     assert START not in fake.paths()
 
 
@@ -77,7 +79,9 @@ def test_runs_of_an_earlier_stack_are_given_up_those_of_other_schedules_are_not(
         }
     )
     for dag in ("bqx_load", "bqx_sync", "bqx_retrain"):
-        fake.answers[f"GET /api/v2/dags/{dag}/dagRuns"] = [{"dag_id": dag, "dag_run_id": "child"}]
+        child = {"dag_id": dag, "dag_run_id": "child", "queued_at": BEFORE}
+        scheduled = {"dag_id": dag, "dag_run_id": "scheduled", "queued_at": SINCE}
+        fake.answers[f"GET /api/v2/dags/{dag}/dagRuns"] = [scheduled, child]
 
     def forget(path: str) -> dict[str, Any]:
         fake.answers[RUNS] = []
@@ -87,7 +91,7 @@ def test_runs_of_an_earlier_stack_are_given_up_those_of_other_schedules_are_not(
     for dag in ("bqx_load", "bqx_sync"):
         fake.answers[f"PATCH /api/v2/dags/{dag}/dagRuns/child"] = {}
     with fake.client() as airflow:
-        assert _start_or_join(airflow, CONF, fresh=True, console=console) == "new"
+        assert _start_or_join(airflow, CONF, started=STARTED, console=console) == "new"
     changed = [(path, body) for path, _, body in fake.asked if path.startswith("PATCH")]
     assert changed == [
         (f"PATCH /api/v2/dags/{PIPELINE}/dagRuns/old", {"state": "failed"}),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -17,8 +18,9 @@ from include.build.shared import build_shared
 from include.features.catalogue import STORED
 from include.pairs import USD_MAJORS
 from local.postgres import Postgres
+from tests.include.features.currencies import without
 from tests.include.quality.samples import copy_of
-from tests.include.storage.samples import sample_bars, store
+from tests.include.storage.samples import FIRST, sample_bars, store
 
 PAIRS = ("eurusd", "audjpy")
 LOADED = (*USD_MAJORS, "audjpy")
@@ -128,6 +130,19 @@ def test_another_formula_makes_everything_stale(url: str, monkeypatch: pytest.Mo
 def test_families_that_share_nothing_need_no_other_pair(url: str) -> None:
     run(url, "DROP TABLE bqx.correlation_shared, bqx.m1_usdcad CASCADE")
     assert check_freshness(url, PAIRS, OTHERS).stale == ()
+
+
+def test_what_was_built_without_all_majors_is_fresh(database_url: str) -> None:
+    """The check reads further back than the build of what all pairs share."""
+    few = ("audusd", "gbpusd", "usdcad")
+    for seed, pair in enumerate(few):
+        bars = sample_bars(seed, months=1)
+        hour = int(np.searchsorted(bars.ts, FIRST.next.first_minute)) - 300 - 100 * seed
+        store(database_url, pair, without(bars, hour, 60))  # the pairs share fewer minutes than each has
+    build_shared(database_url)
+    for pair in few:
+        build(database_url, pair, ["bqx", *STORED])
+    assert check_freshness(database_url, few).stale == ()
 
 
 def test_a_pair_that_cannot_be_read_is_named(url: str) -> None:
