@@ -38,7 +38,7 @@ class Profile:
 
     first_day: date
     end_day: date
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sampled(self) -> str:
@@ -54,7 +54,7 @@ class Profile:
 # Of every run: jobs and the endpoint share the cores of this machine with everything else. The slowest
 # answers tell how busy it is, so only an endpoint that hangs is refused.
 _HERE = {"threads": 1, "poll_seconds": 5, "instances": 1, "p99_ms": 5000}
-_SMALL = {
+_SMALL: dict[str, Any] = {
     "sample_rows": 1500,
     "trees": 30,
     "max_folds": 3,
