@@ -45,8 +45,14 @@ def test_what_a_caller_wants_goes_before_the_connection() -> None:
 
 
 def test_nobody_looks_for_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stack(context: int = 1) -> None:
-        raise AssertionError("the call stack is slow to read: it took a third of a small task")
+    """Reading the call stack is slow. The provider swallows what is raised there, so looks are counted."""
+    looks: list[int] = []
+    read = inspect.stack
 
-    monkeypatch.setattr(inspect, "stack", stack)
-    assert "Botocore" in client("s3").meta.config.user_agent
+    def counted(context: int = 1) -> list[inspect.FrameInfo]:
+        looks.append(context)
+        return read(context)
+
+    monkeypatch.setattr(inspect, "stack", counted)
+    client("s3")
+    assert looks == []
