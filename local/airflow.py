@@ -134,7 +134,7 @@ def _airflow_settings(state: State, metadata_url: str, port: int, root: Path) ->
             "min_file_process_interval": 600,  # changed files are parsed at once; 60 took 8 % of two cores
         },
         "scheduler": {"scheduler_idle_sleep_time": 0.3},
-        "workers": {"min_heartbeat_interval": 2},
+        "workers": {"min_heartbeat_interval": 10},
         "usage_data_collection": {"enabled": False},
     }
     return {

@@ -17,7 +17,8 @@ from local.api import Airflow
 from local.approval import Approver
 from local.progress import DONE, FAILED, PIPELINE, Progress, Stage, Task, clock
 
-LOOK = 2.0  # seconds between two looks
+LOOK = 2.0  # seconds between two looks, at least
+SHARE = 20  # a look is followed by so many times its own length: on a busy machine it takes part of the cores
 LINE = 5.0  # at most one plain line in this many seconds
 PATIENCE = 1_800.0  # give up when nothing at all changes for so long
 OVER = frozenset({"success", "failed"})
@@ -129,7 +130,9 @@ def _looks(follower: Follower, alive: Callable[[], None]) -> Iterator[Progress]:
     fingerprint, changed = "", time.monotonic()
     while True:
         alive()
+        began = time.monotonic()
         progress = _look(follower, alive)
+        pause = max(LOOK, SHARE * (time.monotonic() - began))
         yield progress
         if follower.state in OVER:
             return
@@ -140,7 +143,7 @@ def _looks(follower: Follower, alive: Callable[[], None]) -> Iterator[Progress]:
             fingerprint, changed = seen, time.monotonic()
         elif time.monotonic() - changed > PATIENCE:
             raise BqxError(f"Nothing has changed for {clock(PATIENCE)}; look into the UI and the logs.")
-        time.sleep(LOOK)
+        time.sleep(pause)
 
 
 def _look(follower: Follower, alive: Callable[[], None]) -> Progress:

@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg
 from rich.console import Console
-from rich.text import Text
 
 from include import settings
 from include.errors import BqxError
@@ -22,7 +21,7 @@ from local.approval import Approver
 from local.beside import Beside, Kernels, Market
 from local.follow import Follower, follow
 from local.legacy import build_legacy
-from local.options import SEED, Glance, Options
+from local.options import Glance, Options
 from local.processes import INTERRUPTS
 from local.progress import PIPELINE
 from local.stack import DATABASE, Stack
@@ -41,8 +40,13 @@ PARSING = 120.0  # seconds until Airflow must know the DAGs
 BY_ASSET = "Asset"  # what Airflow calls the timetable of a DAG that new data start
 
 
-def run(options: Options, console: Console) -> int:
+def run(options: Options, seen: Glance, console: Console) -> int:
     """Do everything `make run` does.
+
+    Args:
+        options: what was asked for.
+        seen: what a first look at its bars found.
+        console: where to write.
 
     Returns:
         0 if every DAG run succeeded, 1 otherwise.
@@ -52,8 +56,6 @@ def run(options: Options, console: Console) -> int:
         KeyboardInterrupt: the user ended it; likewise.
     """
     state = State(options.state)
-    console.print(_headline(options), soft_wrap=True)
-    seen = options.glance()
     _tell(seen, console)
     state.create()
     with state.locked():
@@ -66,9 +68,12 @@ def run(options: Options, console: Console) -> int:
             console.print("\nInterrupted.", soft_wrap=True)
             _leave(stack, console, was_up)
             raise
-        except (BqxError, OSError, psycopg.Error):
+        except (BqxError, OSError):
             _leave(stack, console, was_up)
             raise
+        except psycopg.Error as error:  # a lost connection: no traceback
+            _leave(stack, console, was_up)
+            raise BqxError(str(error)) from error
 
 
 def _run(options: Options, seen: Glance, stack: Stack, console: Console) -> int:
@@ -121,12 +126,6 @@ def _rejected() -> dict[str, str]:
     if networks.FOLDER.exists():
         return {}
     return {"networks.approval": "make tft has not been run, so networks cannot be trained here"}
-
-
-def _headline(options: Options) -> Text:
-    bars = str(options.data) if options.data else f"simulated market, seed {SEED}"
-    text = f"  {options.sizes}\nBars: {bars}, crosses {options.crosses}"
-    return Text.assemble(("BQX ML", "bold"), text)
 
 
 def _tasks_beside(source: Path | str, options: Options, state: State) -> list[Beside]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from rich.text import Text
+
 from include import forms
 from include.errors import BadParameter
 from include.market.crosses import missing
@@ -55,14 +57,14 @@ class Profile:
 _HERE = {"threads": 1, "poll_seconds": 5, "instances": 1, "p99_ms": 2000}
 _SMALL: dict[str, Any] = {
     "sample_rows": 1500,
-    "trees": 30,
+    "trees": 10,
     "max_folds": 3,
     "fold_train_days": 8,
     "fold_test_days": 4,
     "fold_step_days": 3,
     "forest_trees": 10,
     "rounds": 15,
-    "backtest_pairs": ["eurusd", "usdjpy"],
+    "backtest_pairs": ["eurusd"],
     "epochs": 2,
     "hidden_size": 8,
     "encoder_length": 6,
@@ -197,6 +199,13 @@ class Options:
         stored = place(self.data) if isinstance(self.data, str) and place else None
         source = FileSource(LoadRequest.of(self.conf(self.data) | {"rebuild": False}), stored)
         return Glance(to_datetime(source.glance()).date(), source.left_out)
+
+    @property
+    def headline(self) -> Text:
+        """What is run, and on what."""
+        bars = str(self.data) if self.data else f"simulated market, seed {SEED}"
+        text = f"  {self.sizes}\nBars: {bars}, crosses {self.crosses}"
+        return Text.assemble(("BQX ML", "bold"), text)
 
     @property
     def sizes(self) -> str:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from include.errors import BadParameter, BqxError
-from local import job
 from local.airflow import ROOT
 from local.options import Options
 from local.postgres import Postgres
@@ -96,7 +95,7 @@ def test_names_are_printed_as_they_are_and_commands_can_be_pasted(tmp_path: Path
     data.mkdir(parents=True)
     (data / "eurusd.csv").touch()
     console = Console(file=io.StringIO(), width=500)
-    console.print(job._headline(Options.of({"data": str(data)})))
+    console.print(Options.of({"data": str(data)}).headline)
     assert f"Bars: {data}, crosses" in console.file.getvalue()
     done = subprocess.run(
         [sys.executable, "-m", "local", "stop", f"--state={data / 'none'}"],

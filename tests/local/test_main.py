@@ -55,9 +55,9 @@ def test_a_foreign_folder_is_not_cleaned(tmp_path: Path) -> None:
 def test_an_interrupt_is_code_130_wherever_it_hits(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text("""
 import os, signal, sys
-from local import __main__ as program
+from local import __main__ as program, job
 at_work = "os.kill(os.getpid(), signal.SIGINT); [None for _ in range(1_000)]"
-program.job.run = lambda *_: exec(at_work)  # as the body of a dataclass is, in a module imported late
+job.run = lambda *_: exec(at_work)  # as the body of a dataclass is, in a module imported late
 sys.exit(program.main(["run", "--state", sys.argv[1]]))
 """)
     command = [sys.executable, "-m", "interrupted", str(tmp_path / "state")]

@@ -64,7 +64,7 @@ def test_conf_is_what_the_pipeline_asks_for(tmp_path: Path) -> None:
 def test_the_profile_sets_the_sizes_of_the_data_set(tmp_path: Path) -> None:
     small, full = (Options.of({"profile": name}).conf(tmp_path) for name in ("demo", "full"))
     sizes = {name: small[name] for name in set(small) - set(full)}
-    assert (sizes["sample_rows"], sizes["trees"], sizes["max_folds"]) == (1_500, 30, 3)
+    assert (sizes["sample_rows"], sizes["trees"], sizes["max_folds"]) == (1_500, 10, 3)
     for name, size in sizes.items():
         schema = (DATASET_PARAMS | TRAINING_PARAMS | ENDPOINT_PARAMS)[name]
         if isinstance(size, list):
@@ -81,7 +81,7 @@ def test_simulated_markets_of_other_days_are_kept_apart(tmp_path: Path) -> None:
 def test_sizes_are_told() -> None:
     assert (
         Options.of({"pairs": "eurusd"}).sizes
-        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers, samples of 1,500 rows, 30 trees; "
+        == "profile demo, 1 pairs, 2024-07-01 up to 2024-08-01, 4 workers, samples of 1,500 rows, 10 trees; "
         "models of 10 trees and 15 rounds, every 15th row"
     )
     assert "samples of 5,000 rows, 100 trees" in Options.of({"profile": "full"}).sizes

@@ -94,11 +94,20 @@ class Metrics:
             for name, value in (("CPUUtilization", cpu), ("MemoryUtilization", memory)):
                 self._values[Series(place, INSTANCES, name, "Percent", minute)][round(value, 1)] += 1
 
-    def count(self, place: Place, seconds: float) -> int:
-        """Invocations of the last seconds."""
-        since = time.monotonic() - seconds
+    def counts(self, place: Place, minute: float, minutes: int) -> list[int]:
+        """Invocations of each of the last minutes, the newest first.
+
+        Args:
+            place: which variant.
+            minute: its length in seconds.
+            minutes: how many.
+        """
+        now, counts = time.monotonic(), [0] * minutes
         with self._lock:
-            return sum(count for second, count in self._seconds[place] if second > since)
+            for second, count in self._seconds[place]:
+                if (ago := int((now - second) // minute)) < minutes:
+                    counts[ago] += count
+        return counts
 
     def flush(self) -> None:
         """Hand over what was counted since the last time."""

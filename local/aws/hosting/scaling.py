@@ -22,7 +22,9 @@ from local.aws.store import Document
 
 METRIC = "SageMakerVariantInvocationsPerInstance"
 COOLDOWN = 300  # seconds, if a policy says nothing
-SLACK = 0.9  # of the target, below which a variant has too many instances, as in the alarms of AWS
+# As in the alarms that AWS makes for a policy: so many minutes in a row above the target, or below this share of it.
+HIGH, LOW = 3, 15
+SLACK = 0.9
 
 Told = list[tuple[str, str, dict[str, Any]]]
 
@@ -83,15 +85,16 @@ class Scaling:
             self._scale(target.place.endpoint, target.place.variant, wanted)
 
     def _wanted(self, target: Target, now: int) -> int:
-        """Instances that the load of the last minute asks for, unless a cool-down is not over."""
+        """Instances that the load of the last minutes asks for, unless a cool-down is not over."""
         if target.policy is None:
             return now
         minute = self._tools.settings.minute
-        count = self._tools.metrics.count(target.place, minute)
+        counts = self._tools.metrics.counts(target.place, minute, LOW)
         goal = float(target.policy["TargetValue"])
-        needed = math.ceil(count / goal)
-        enough = count <= SLACK * goal * (now - 1)
-        if not (needed > now or (needed < now and enough)):
+        needed = math.ceil(counts[0] / goal)
+        is_high = min(counts[:HIGH]) > goal * now
+        is_low = max(counts) <= SLACK * goal * (now - 1)
+        if not (is_high or (is_low and needed < now)):
             return now
         cooldown = target.policy.get("ScaleOutCooldown" if needed > now else "ScaleInCooldown", COOLDOWN)
         since = time.monotonic() - self._changed.get(target.place, -math.inf)

@@ -143,9 +143,9 @@ def register(aws: Aws, target: float, least: int = 1, most: int = 4) -> Any:
 
 
 def test_the_load_decides_on_the_number_of_instances(tmp_path: Path) -> None:
-    with served(tmp_path, minute=2.0) as aws:
+    with served(tmp_path, minute=1.0) as aws:
         deploy(aws)
-        scaling = register(aws, target=20)
+        scaling = register(aws, target=10)
         stop, errors = threading.Event(), []
 
         def load() -> None:
@@ -160,13 +160,27 @@ def test_the_load_decides_on_the_number_of_instances(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=load)
         thread.start()
-        wait_for(lambda: count_of(describe(aws)) == (4, 4))  # 20 in two seconds are much less than this
+        wait_for(lambda: count_of(describe(aws)) == (4, 4))  # 10 a second are much less than this
         stop.set()
         thread.join()
         assert errors == []
         wait_for(lambda: count_of(describe(aws)) == (1, 1))
         scaling.register_scalable_target(**RESOURCE, MinCapacity=2)
         wait_for(lambda: count_of(describe(aws)) == (2, 2))
+        scaling.close()
+
+
+def test_a_minute_of_load_starts_no_instance(tmp_path: Path) -> None:
+    with served(tmp_path, minute=2.0) as aws:
+        deploy(aws)
+        scaling = register(aws, target=1)
+        runtime = Runtime(aws)
+        until = time.monotonic() + 2.0
+        while time.monotonic() < until:
+            runtime.ask()
+        time.sleep(6.0)  # more looks at a load that is over
+        assert count_of(describe(aws)) == (1, 1)
+        runtime.close()
         scaling.close()
 
 
