@@ -22,7 +22,7 @@ from local.aws.store import Document
 
 METRIC = "SageMakerVariantInvocationsPerInstance"
 COOLDOWN = 300  # seconds, if a policy says nothing
-# As in the alarms that AWS makes for a policy: so many minutes in a row above the target, or below this share of it.
+# As in the alarms that AWS makes for a policy: minutes in a row above the target, or below this share of it.
 HIGH, LOW = 3, 15
 SLACK = 0.9
 
