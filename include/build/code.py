@@ -8,9 +8,14 @@ tool or a document makes no month stale, and two versions of Python agree about 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from include import build, features
@@ -41,10 +46,42 @@ def outline(source: str) -> str:
     return _outline(ast.parse(source))
 
 
+def outlines(name: str, modules: Sequence[Path]) -> list[str]:
+    """Outlines of several modules; they are kept beside Python's compiled code until one of them changes.
+
+    Every task needs them, and making them takes longer than computing a month of a family.
+
+    Args:
+        name: of this set of modules.
+        modules: their files.
+    """
+    sources = [path.read_text(encoding="utf-8") for path in (*modules, Path(__file__))]
+    state = blake2b("\0".join(sources).encode()).hexdigest()
+    kept = Path(cache_from_source(__file__)).with_name(f"{name}.outlines.json")
+    with suppress(OSError, ValueError):
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        if before["state"] == state:
+            return list(before["outlines"])
+    found = [outline(source) for source in sources[:-1]]
+    if not sys.dont_write_bytecode:
+        _keep(kept, {"state": state, "outlines": found})
+    return found
+
+
+def _keep(path: Path, content: dict[str, object]) -> None:
+    """Write a file that readers see whole; where nothing may be written it is made again each time."""
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+        unfinished.write_text(json.dumps(content), encoding="utf-8")
+        unfinished.replace(path)
+
+
 def _parts() -> Iterator[str]:
     modules = [path for path in sorted(ENGINE.rglob("*.py")) if ENGINE / "catalogue" not in path.parents]
-    for path in (*modules, *READING):
-        yield f"{path.name} {outline(path.read_text(encoding='utf-8'))}"
+    modules += READING
+    for path, told in zip(modules, outlines("engine", modules), strict=True):
+        yield f"{path.name} {told}"
     for path in sorted(ENGINE.rglob("*.csv")):
         yield f"{path.name} {path.read_text(encoding='utf-8')}"
     yield repr(BARS_BEFORE)

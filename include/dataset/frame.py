@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from include.build.code import outline
+from include.build.code import outlines
 from include.build.coverage import gaps_of
 from include.build.freshness import Freshness, check_freshness, describe
 from include.build.months import wanted_months
@@ -177,8 +177,8 @@ def fresh_inputs(url: str, pairs: Sequence[str], months: Sequence[str]) -> Fresh
 
 def _tables(url: str, pairs: Sequence[str], months: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(outline(path.read_text(encoding="utf-8")).encode())
+    for told in outlines("dataset", sorted(Path(__file__).parent.glob("*.py"))):
+        digest.update(told.encode())
     wanted = [Month.parse(month) for month in months]
     with connect(url) as connection:
         for pair in pairs:

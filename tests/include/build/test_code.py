@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from include.build import code
-from include.build.code import code_version, outline
+from include.build.code import code_version, outline, outlines
 from include.features.catalogue import CATALOGUE
 from tests import pythons
 
@@ -66,6 +66,7 @@ def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     reading = tuple(Path(shutil.copy(path, tmp_path / path.name)) for path in code.READING)
     monkeypatch.setattr(code, "ENGINE", tmp_path / "features")
     monkeypatch.setattr(code, "READING", reading)
+    monkeypatch.setattr(code, "cache_from_source", lambda _: str(tmp_path / "kept" / "code.pyc"))
     return lambda: code_version.__wrapped__()
 
 
@@ -115,6 +116,34 @@ def test_of_the_catalogue_only_what_is_computed_with(
 
     monkeypatch.setattr(code, "CATALOGUE", (Changed, *CATALOGUE[1:]))
     assert (version() != before) is changes
+
+
+def test_outlines_are_kept_until_a_module_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code, "cache_from_source", lambda _: str(tmp_path / "kept" / "code.pyc"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    modules = [tmp_path / "a.py", tmp_path / "b.py"]
+    for number, module in enumerate(modules):
+        module.write_text(f"x = {number}\n")
+    first = outlines("set", modules)
+    assert first == [outline(module.read_text()) for module in modules]
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "outline", None)  # nothing is made again
+        assert outlines("set", modules) == first
+    modules[0].write_text("x = 2\n")
+    assert outlines("set", modules) == [outline("x = 2"), first[1]]
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.write_text("{")  # somebody else's
+    assert outlines("set", modules) == [outline("x = 2"), first[1]]
+
+
+def test_outlines_are_made_where_nothing_may_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.py").write_text("x = 0\n")
+    (tmp_path / "kept").touch()  # no folder
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(code, "cache_from_source", lambda _: str(tmp_path / "kept" / "code.pyc"))
+    assert outlines("set", [tmp_path / "a.py"]) == [outline("x = 0")]
 
 
 @pytest.mark.skipif(
