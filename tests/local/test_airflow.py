@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from local.airflow import HOST, ROOT, components, environment, settings
-from local.scheduler import MODULES
 from local.state import State
 
 
@@ -102,9 +101,3 @@ print(conf.get("core", "executor"), conf.getint("core", "parallelism"))
         [sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[-2:] == ["LocalExecutor", "16"]
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_preloaded_modules_are_libraries(module: str) -> None:
-    # Project code in the scheduler's memory would hide every change of it until a restart.
-    assert not module.startswith(("include", "bqx", "dags"))
