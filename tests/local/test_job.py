@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from include.errors import BadInput, BqxError
+from include.errors import BqxError
 from local import report
-from local.job import SYNC, _start_or_join, _sync, run
+from local.job import SYNC, _start_or_join, _sync
 from local.options import Options
 from local.progress import PIPELINE, Progress, Task
-from tests.include.market.good_files import good_bars, histdata_lines, write_lines
 from tests.local.fake_airflow import FakeAirflow, instance
 
 RUNS = f"GET /api/v2/dags/{PIPELINE}/dagRuns"
@@ -32,16 +30,6 @@ def at_work(conf: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def console() -> Console:
     return Console(file=io.StringIO(), width=200)
-
-
-def test_bad_bars_are_refused_before_anything_is_made(console: Console, tmp_path: Path) -> None:
-    (tmp_path / "bars").mkdir()
-    write_lines(tmp_path / "bars/eurusd.csv", histdata_lines(good_bars()))
-    state = tmp_path / "state"
-    options = Options.of({"data": str(tmp_path / "bars"), "state": str(state)})
-    with pytest.raises(BadInput, match=r"eurusd\.csv: .*\[timezone-undeclared\]"):
-        run(options, console)
-    assert not state.exists()
 
 
 def test_a_new_run_is_started(console: Console) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from local.airflow import ROOT
 from local.state import State
+from tests.include.market.good_files import good_bars, histdata_lines, write_lines
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +34,23 @@ def test_a_bad_request_is_one_message_and_code_1(options: list[str], message: st
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "state" / "postgres").exists()
+
+
+def test_bad_bars_are_refused_before_anything_is_made_or_imported_for_a_stack(tmp_path: Path) -> None:
+    (tmp_path / "bars").mkdir()
+    write_lines(tmp_path / "bars/eurusd.csv", histdata_lines(good_bars()))
+    script = """
+import sys
+from local.__main__ import main
+late = ("local.job", "local.stack", "psycopg", "httpx")
+print(main(sys.argv[1:]), [name for name in late if name in sys.modules])
+"""
+    asked = ["run", "--data", str(tmp_path / "bars"), "--state", str(tmp_path / "state")]
+    done = subprocess.run([sys.executable, "-c", script, *asked], capture_output=True, text=True, cwd=ROOT)
+    assert "eurusd.csv" in done.stderr
+    assert "[timezone-undeclared]" in done.stderr
+    assert done.stdout.splitlines()[-1] == "1 []"
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_state_folder_in_use_is_refused(tmp_path: Path) -> None:
