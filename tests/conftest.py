@@ -19,7 +19,6 @@ from tools import networks
 
 _SERVER_FOLDER = pytest.StashKey[Path]()
 _number = itertools.count()
-LONGEST = ("test_end_to_end.py", "test_drills.py", "test_workers.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,8 +43,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no worker waits for one of them at the end."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """Begin with the file that takes longest, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
 
 
 @pytest.fixture(scope="session")
