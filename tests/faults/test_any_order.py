@@ -68,6 +68,8 @@ UNLOADED = "build_shared fails with an error of psycopg where nothing was ever l
 CONFLICTS = "a migration with conflicts fails in the end and does not say what to decide"
 NO_BARS = "the backfill of a legacy table with a month without bars is never done"
 COUNTERS = "for some seconds after a correction everything is still done"
+# The sync looks at tables again where PostgreSQL's own counters of changed rows have moved, and a session
+# hands those over some seconds after its commit. Until then a correction is not seen; the next sync sees it.
 AVOIDED = frozenset((COUNTERS,))
 
 
@@ -424,7 +426,9 @@ def test_any_order_ends_right(lab: Lab) -> None:
 @pytest.mark.parametrize("fault", ORDERS)
 def test_orders_that_went_wrong_once(lab: Lab, request: pytest.FixtureRequest, fault: str) -> None:
     if fault in AVOIDED:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=fault))
+        request.applymarker(
+            pytest.mark.xfail(strict=True, reason=f"a fault that is known and not mended: {fault}")
+        )
     machine, (start, order) = AnyOrder(lab, AVOIDED - {fault}), ORDERS[fault]
     with machine.open:
         machine.begin(start, STORED[::5])

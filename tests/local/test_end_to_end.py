@@ -38,7 +38,7 @@ from local.state import State
 from tests.browser.airflow_ui import AirflowUI, browser_page, needs_browser
 from tests.local.training_troubles import TROUBLES
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PAIRS = ("eurusd", "usdjpy")
 DAYS = ("--from", "2024-07-01", "--to", "2024-07-05")  # enough for a training set
@@ -54,7 +54,7 @@ def command(name: str, folder: Path, *options: str) -> list[str]:
 
 def call(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(name, folder, *options), capture_output=True, text=True, cwd=ROOT, timeout=850
+        command(name, folder, *options), capture_output=True, text=True, cwd=ROOT, timeout=600
     )
 
 
@@ -517,7 +517,7 @@ def test_ctrl_c_leaves_a_run_that_another_joins_while_components_die(stack: Stac
     server = stack.postgres.process()
     assert server is not None
     send(server, signal.SIGKILL)
-    said, complaint = joined.communicate(timeout=850)
+    said, complaint = joined.communicate(timeout=600)
     assert joined.returncode == 0, said + complaint
     assert stack.is_up
     assert stack.processes["dag-processor"] != before["dag-processor"]
