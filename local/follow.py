@@ -17,7 +17,8 @@ from local.api import Airflow
 from local.approval import Approver
 from local.progress import DONE, FAILED, PIPELINE, Progress, Stage, Task, clock
 
-LOOK = 2.0  # seconds between two looks, at least
+LOOK_AT_LEAST = 2.0  # seconds between two looks
+LOOK_AT_MOST = 8.0  # a run that is over, or waits for an answer, waits no longer than this for a look
 SHARE = 20  # a look is followed by so many times its own length: on a busy machine it takes part of the cores
 LINE = 5.0  # at most one plain line in this many seconds
 PATIENCE = 1_800.0  # give up when nothing at all changes for so long
@@ -132,7 +133,7 @@ def _looks(follower: Follower, alive: Callable[[], None]) -> Iterator[Progress]:
         alive()
         began = time.monotonic()
         progress = _look(follower, alive)
-        pause = max(LOOK, SHARE * (time.monotonic() - began))
+        pause = min(max(LOOK_AT_LEAST, SHARE * (time.monotonic() - began)), LOOK_AT_MOST)
         yield progress
         if follower.state in OVER:
             return

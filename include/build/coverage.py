@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import NamedTuple
 
-from include.build.freshness import Stale, check_freshness, describe, summary
+from include.build.freshness import AT_ONCE, Stale, check_freshness, describe, summary
 from include.build.months import available_months
 from include.errors import BqxError, Incomplete
 from include.features.catalogue import STORED
@@ -59,8 +60,14 @@ def check_coverage(
         Incomplete: families of some pairs lack months or differ in their keys, or tasks failed; every
             such pair is named.
     """
+
+    def look(pair: str) -> _Pair:
+        with connect(url) as connection:
+            return _check_pair(connection, pair, families, months)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = dict(zip(pairs, pool.map(look, pairs), strict=True))
     with connect(url) as connection:
-        found = {pair: _check_pair(connection, pair, families, months) for pair in pairs}
         loaded = [pair for pair in PAIRS if pair in baselines(connection)]
     asked, elsewhere = _stale(url, loaded, pairs, families, months)
     faults: dict[str, list[str]] = {}

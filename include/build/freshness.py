@@ -7,10 +7,11 @@ changed formula or a build of some months only leaves others stale, also those o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,7 +30,9 @@ from include.storage.partitions import count_rows, partition_of
 from include.storage.schema import columns_of
 from include.storage.tables import SHARED
 
-AT_ONCE = 2  # months that are looked at together
+T = TypeVar("T")
+
+AT_ONCE = 2  # sessions of the database that look at months or pairs together
 _NAMED = 3
 _OTHER = "it was built from other bars, another base or by other code"
 _UNBUILT = "it was not built"
@@ -71,6 +74,55 @@ class Freshness(NamedTuple):
     inputs: dict[str, dict[str, str]]
 
 
+class Expected(NamedTuple):
+    """What a month of some tables would be made from now. It follows from the bars, never from the log.
+
+    Attributes:
+        month: ``yyyy-mm``.
+        rows: by pair, how many rows a build would write.
+        fingerprints: by table.
+        inputs: by pair, one hash over its bars and the fingerprints of its tables.
+        shared: fingerprint of what all pairs share; None if no table reads it.
+        error: why nothing can be said of the month; empty if something can.
+    """
+
+    month: str
+    rows: dict[str, int]
+    fingerprints: dict[str, str]
+    inputs: dict[str, str]
+    shared: str | None = None
+    error: str = ""
+
+
+class Scope(NamedTuple):
+    """Which months of which pairs there are to look at.
+
+    Attributes:
+        loaded: every pair whose bars can be read.
+        pairs: those of them that were asked for.
+        months: every month that has bars or was built.
+        unreadable: pairs that were asked for and cannot be read, and why.
+    """
+
+    loaded: tuple[str, ...]
+    pairs: tuple[str, ...]
+    months: tuple[Month, ...]
+    unreadable: dict[str, str]
+
+    @classmethod
+    def of(cls, connection: Connection, pairs: Sequence[str], families: Sequence[str]) -> Scope:
+        """Read it from the tables of bars and the log of builds."""
+        available, unreadable = readable_months(connection)
+        built = logged_months(connection, [name_of(family, pair) for pair in pairs for family in families])
+        months = {*built}.union(*(available.get(pair, ()) for pair in pairs))
+        return cls(
+            tuple(sorted(available)),
+            tuple(pair for pair in pairs if pair in available),
+            tuple(sorted(months)),
+            {pair: unreadable[pair] for pair in pairs if pair in unreadable},
+        )
+
+
 def check_freshness(
     url: str, pairs: Sequence[str], families: Sequence[str] = STORED, months: Sequence[str] = ()
 ) -> Freshness:
@@ -85,21 +137,14 @@ def check_freshness(
     with connect(url) as connection:
         if not columns_of(connection, "build_log"):
             return Freshness((), {}, {})
-        available, unreadable = readable_months(connection)
-        tables = [name_of(family, pair) for pair in pairs for family in families]
-        built = logged_months(connection, tables)
-        every = {*built}.union(*(available.get(pair, ()) for pair in pairs))
-    wanted = [Month.parse(text) for text in months] or sorted(every)
-    broken = [Stale(pair, name_of("m1", pair), "", unreadable[pair]) for pair in pairs if pair in unreadable]
-    asked = [pair for pair in pairs if pair in available]
+        scope = Scope.of(connection, pairs, families)
 
-    def look(month: Month) -> Freshness:
-        with connect(url) as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return _check_month(connection, sorted(available), asked, families, month)
+    def look(connection: Connection, month: Month) -> Freshness:
+        return compare(connection, scope, families, expect(connection, scope, families, month))
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(look, wanted))
+    wanted = [Month.parse(text) for text in months] or scope.months
+    found = _each_month(url, wanted, look)
+    broken = [Stale(pair, name_of("m1", pair), "", why) for pair, why in scope.unreadable.items()]
     whole = Freshness((*broken, *(one for each in found for one in each.stale)), {}, {})
     for each in found:
         for table, hashes in each.fingerprints.items():
@@ -107,6 +152,31 @@ def check_freshness(
         for pair, hashes in each.inputs.items():
             whole.inputs.setdefault(pair, {}).update(hashes)
     return whole
+
+
+def expect_all(url: str, scope: Scope, families: Sequence[str]) -> list[Expected]:
+    """What every month would be made from now; `compare` says which of them were made from that.
+
+    Args:
+        url: libpq connection string.
+        scope: of these families.
+        families: stored families of the catalogue.
+    """
+    return _each_month(
+        url, scope.months, lambda connection, month: expect(connection, scope, families, month)
+    )
+
+
+def _each_month(url: str, months: Sequence[Month], look: Callable[[Connection, Month], T]) -> list[T]:
+    """What a look at each month finds, which sees the tables as they were when it began."""
+
+    def look_at(month: Month) -> T:
+        with connect(url) as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return look(connection, month)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(look_at, months))
 
 
 def input_hash(chunk: Chunk, fingerprints: Iterable[str]) -> str:
@@ -144,39 +214,58 @@ def _run(dag: str, stale: Sequence[Stale]) -> str:
     return f"Run the DAG {dag} with {', '.join(asked)}."
 
 
-def _check_month(
-    connection: Connection,
-    loaded: Sequence[str],
-    pairs: Sequence[str],
-    families: Sequence[str],
-    month: Month,
-) -> Freshness:
+def expect(connection: Connection, scope: Scope, families: Sequence[str], month: Month) -> Expected:
+    """What a month of each table would be made from now.
+
+    Args:
+        connection: a session.
+        scope: of these families.
+        families: stored families of the catalogue.
+        month: the month.
+    """
     shares = any(family in SHARED_INPUTS for family in families)
     try:
-        chunks = _chunks(connection, loaded if shares else pairs, families, month, shares=shares)
+        chunks = _chunks(connection, scope.loaded if shares else scope.pairs, families, month, shares=shares)
     except BqxError as error:
-        told = [Stale(pair, name_of("m1", pair), str(month), str(error)) for pair in pairs]
-        return Freshness(tuple(told), {}, {})
-    tables = [name_of(family, pair) for pair in pairs for family in families]
-    log = builds_of(connection, [*tables, SHARED], [month])
-    shared = _read_shared(connection, [chunks[pair] for pair in pairs]) if shares else None
-    reason = _why_shared_is_stale(connection, chunks, month, log.get((SHARED, month))) if shares else ""
-    found = Freshness((), {}, {})
-    stale = []
-    for pair in pairs:
+        return Expected(str(month), {}, {}, {}, error=str(error))
+    rows = {pair: len(chunk.rows_of_month) for pair, chunk in chunks.items()}
+    found = Expected(str(month), rows, {}, {}, shared_fingerprint(cut(chunks, month)) if shares else None)
+    shared = _read_shared(connection, [chunks[pair] for pair in scope.pairs]) if shares else None
+    for pair in scope.pairs:
         chunk = _beside(chunks[pair], shared)
         prints = chunk.fingerprints(families)
-        for family, expected in prints.items():
-            table = name_of(family, pair)
-            last = log.get((table, month))
-            why = _why(last, expected, rows=len(chunk.rows_of_month))
-            if not why and last is not None and family in SHARED_INPUTS:
-                why = reason
-            if why:
-                stale.append(Stale(pair, table, str(month), why, built=last is not None))
-            if last is not None or len(chunk.rows_of_month):
-                found.fingerprints.setdefault(table, {})[str(month)] = expected
-        found.inputs.setdefault(pair, {})[str(month)] = input_hash(chunk, prints.values())
+        found.fingerprints.update({name_of(family, pair): value for family, value in prints.items()})
+        found.inputs[pair] = input_hash(chunk, prints.values())
+    return found
+
+
+def compare(connection: Connection, scope: Scope, families: Sequence[str], expected: Expected) -> Freshness:
+    """Compare what a month would be made from now with what the log says that it was made from.
+
+    Args:
+        connection: a session.
+        scope: as it was for `expect`.
+        families: as they were for `expect`.
+        expected: the month.
+    """
+    month, told = Month.parse(expected.month), expected.month
+    if expected.error:
+        broken = [Stale(pair, name_of("m1", pair), told, expected.error) for pair in scope.pairs]
+        return Freshness(tuple(broken), {}, {})
+    log = builds_of(connection, [*expected.fingerprints, SHARED], [month])
+    reason = _why_shared_is_stale(connection, expected, log.get((SHARED, month)))
+    found = Freshness((), {}, {pair: {told: value} for pair, value in expected.inputs.items()})
+    stale = []
+    for pair, family in itertools.product(scope.pairs, families):
+        table, rows = name_of(family, pair), expected.rows[pair]
+        last, fingerprint = log.get((table, month)), expected.fingerprints[table]
+        why = _why(last, fingerprint, rows=rows)
+        if not why and last is not None and family in SHARED_INPUTS:
+            why = reason
+        if why:
+            stale.append(Stale(pair, table, told, why, built=last is not None))
+        if last is not None or rows:
+            found.fingerprints[table] = {told: fingerprint}
     return found._replace(stale=tuple(stale))
 
 
@@ -199,12 +288,11 @@ def _why(last: Built | None, expected: str, *, rows: int) -> str:
     return _OTHER if rows else _EMPTY
 
 
-def _why_shared_is_stale(
-    connection: Connection, chunks: Mapping[str, Chunk], month: Month, last: Built | None
-) -> str:
-    has_rows = any(len(chunk.rows_of_month) for chunk in chunks.values())
-    why = _why(last, shared_fingerprint(cut(chunks, month)), rows=has_rows)
-    if not why and last is not None and last.rows != _rows_of(connection, month):
+def _why_shared_is_stale(connection: Connection, expected: Expected, last: Built | None) -> str:
+    if expected.shared is None:
+        return ""
+    why = _why(last, expected.shared, rows=sum(expected.rows.values()))
+    if not why and last is not None and last.rows != _rows_of(connection, Month.parse(expected.month)):
         why = "rows of it were deleted or added since it was built"
     return f"what all pairs share ({SCHEMA}.{SHARED}) is not up to date: {why}" if why else ""
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from include.build.code import code_version
-from include.build.freshness import check_freshness
+from include.build.freshness import Expected, Scope, compare, expect_all
 from include.names import table as name_of
 from include.pairs import PAIRS
 from include.storage.bars import is_origin_layout
@@ -60,7 +60,10 @@ def grid_rows_of(connection: Connection, pairs: Iterable[str]) -> dict[str, Mont
 def stale_tables(
     url: str, connection: Connection, pairs: Sequence[str], families: Sequence[str]
 ) -> frozenset[str]:
-    """Tables with a month that a build would write anew now, or never wrote; see `check_freshness`.
+    """Tables with a month that a build would write anew now, or never wrote.
+
+    As `include.build.freshness.check_freshness` finds them, but what a month would be made from is kept until
+    bars, what all pairs share or the code change: while tables are built, only their log is read again.
 
     Args:
         url: libpq connection string.
@@ -70,21 +73,22 @@ def stale_tables(
     """
     bars = [name_of("m1", pair) for pair in PAIRS]  # the shared columns follow from those of every pair
     stamps = _stamps(connection, [*bars, SHARED, "build_log", "baseline_rates", "loads"])
-    if "build_log" not in stamps:
+    if stamps.pop("build_log", None) is None:
         return frozenset()
+    scope = Scope.of(connection, pairs, families)
     question = hashlib.sha256(f"{sorted(pairs)} {sorted(families)}".encode()).hexdigest()[:16]
-    stamp = hashlib.sha256(f"{code_version()} {sorted(stamps.items())}".encode()).hexdigest()
+    stamp = hashlib.sha256(f"{code_version()} {scope} {sorted(stamps.items())}".encode()).hexdigest()
 
-    def look(_: Connection, __: str) -> list[str]:
-        tables = {name_of(family, pair) for pair in pairs for family in families}
-        stale = check_freshness(url, pairs, families).stale
-        unreadable = {
-            one.pair for one in stale if one.table not in tables
-        }  # its bars tell nothing of any table
-        named = {one.table for one in stale} & tables
-        return sorted(named | {name_of(family, pair) for pair in unreadable for family in families})
+    def look(_: Connection, __: str) -> list[dict[str, Any]]:
+        return [expected._asdict() for expected in expect_all(url, scope, families)]
 
-    return frozenset(_remembered(connection, {f"stale {question}": stamp}, look)[f"stale {question}"])
+    name = f"expected {question}"
+    months = [Expected(**each) for each in _remembered(connection, {name: stamp}, look)[name]]
+    stale = {one.table for each in months for one in compare(connection, scope, families, each).stale}
+    tables = {name_of(family, pair) for pair in pairs for family in families}
+    # A pair whose bars cannot be read tells nothing of any of its tables.
+    silent = {pair for pair in pairs if pair in scope.unreadable or name_of("m1", pair) in stale}
+    return frozenset(stale & tables | {name_of(family, pair) for pair in silent for family in families})
 
 
 def _remembered(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +14,7 @@ from include.errors import BqxError
 from local import follow as module
 from local.approval import Approver
 from local.follow import Follower, follow, line, table
+from local.progress import Progress
 from tests.local.fake_airflow import FakeAirflow, instance
 
 RUN = "/api/v2/dags/bqx_pipeline/dagRuns/r"
@@ -128,6 +131,24 @@ def test_plain_lines_until_the_run_is_over(fake: FakeAirflow, clock: list[float]
     assert len(lines) <= 1 + clock[0] / module.LINE
     assert progress.stages[0].done == 2
     assert clock[0] > 40, "a run that the pipeline does not wait for is waited for here"
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 2.0), (0.2, 4.0), (4.0, 8.0)])
+def test_a_look_that_takes_long_is_rare_but_never_for_long(
+    fake: FakeAirflow, clock: list[float], monkeypatch: pytest.MonkeyPatch, took: float, pause: float
+) -> None:
+    looks = []
+
+    def look(follower: Follower) -> Any:
+        looks.append(clock[0])
+        clock[0] += took  # an approval pauses before it answers
+        follower.state = "success" if len(looks) == 3 else "running"
+        return Progress.of((), 2, datetime.now(UTC))
+
+    monkeypatch.setattr(Follower, "look", look)
+    with fake.client() as airflow:
+        follow(Follower(airflow, "r", 2, Approver(airflow, plain())), lambda: None, plain())
+    assert looks == pytest.approx([0.0, took + pause, 2 * (took + pause)])
 
 
 def test_a_dead_component_ends_it(fake: FakeAirflow, clock: list[float]) -> None:

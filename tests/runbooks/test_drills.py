@@ -1,6 +1,6 @@
 """Each incident is caused on a running stack, the page is followed as it is written, and it heals.
 
-Long drills, which deploy or wait for alarms, are part of the soak.
+Long drills, which deploy, rebuild features or wait for alarms, are part of the soak.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def test_rollback(stack: Stack) -> None:
     assert good in drill.follow("Healed")
 
 
+@pytest.mark.soak
 def test_feature_pipeline_late(stack: Stack, bars: str) -> None:
     drill = Drill(stack, "feature-pipeline-late", PAIRS=PAIRS, BARS=bars)
     counted = (

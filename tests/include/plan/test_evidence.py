@@ -237,14 +237,27 @@ def test_another_formula_takes_done_away(url: str, reports: Path, monkeypatch: p
     assert proof(url, reports, "backfill").missing == PAIRS
 
 
-def test_what_is_stale_is_looked_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bars_are_looked_at_once_however_often_tables_are_built(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looked = []
-    check = counts.check_freshness
-    monkeypatch.setattr(counts, "check_freshness", lambda *args: looked.append(args) or check(*args))
+    expect = counts.expect_all
+    monkeypatch.setattr(counts, "expect_all", lambda *args: looked.append(args) or expect(*args))
+    unlogged = "DELETE FROM bqx.build_log WHERE table_name = %s"
     with connect(url) as connection:
         for _ in range(2):
             assert stale_tables(url, connection, PAIRS, FAMILIES) == frozenset()
-    assert len(looked) == 1
+        connection.execute(unlogged, [f"{FAMILIES[0]}_gbpusd"])
+        assert stale_tables(url, connection, PAIRS, FAMILIES) == {f"{FAMILIES[0]}_gbpusd"}
+        build(url, "gbpusd", FAMILIES)
+        assert stale_tables(url, connection, PAIRS, FAMILIES) == frozenset()
+        assert len(looked) == 1
+        connection.execute("UPDATE bqx.m1_gbpusd SET close = high WHERE close < high")
+    with connect(url) as connection:
+        assert {name.rpartition("_")[2] for name in stale_tables(url, connection, PAIRS, FAMILIES)} == {
+            "gbpusd"
+        }
+    assert len(looked) == 2
 
 
 @pytest.mark.parametrize("where", ["folder", "bucket"])
