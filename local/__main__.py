@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from include.errors import BqxError
-from local.options import Options
 from local.processes import INTERRUPTS
 from local.state import OTHERS_WRITE
 
@@ -50,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace, console: Console) -> int:
+    from local.options import Options  # brings the readers of bars, which no other command needs
+
     options = Options.of({name: getattr(given, name) for name in ("state", *OPTIONS)})
     console.print(options.headline, soft_wrap=True)
     seen = options.glance()
