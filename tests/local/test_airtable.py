@@ -203,6 +203,14 @@ def test_long_text_comes_back_as_it_was_sent(base: Base) -> None:
         base.table("Stages").create({"Description": "x" * 100_001})
 
 
+def test_rich_text_comes_back_in_the_spelling_of_airtable(base: Base) -> None:
+    phases = base.table("Phases")
+    made = phases.create({"Success Criteria": "reg_idx is *as it was*"})
+    spelled = "reg\\_idx is \\*as it was\\*\n"
+    assert made["fields"]["Success Criteria"] == spelled
+    assert phases.update(made["id"], made["fields"])["fields"]["Success Criteria"] == spelled, "it settles"
+
+
 def test_an_upsert_creates_once(base: Base) -> None:
     rows = [{"fields": {"Task ID": f"TSK-9.{n}", "Status": "Todo"}} for n in range(25)]
     first = base.table("Tasks").batch_upsert(rows, key_fields=["Task ID"])

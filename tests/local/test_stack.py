@@ -126,6 +126,16 @@ def test_a_port_that_is_lost_between_look_and_bind_is_exchanged(
             other.close()
 
 
+def test_a_process_that_ends_while_the_stack_starts_is_told_with_its_last_line(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (sys.executable, "-c", "raise SystemExit('the configuration is not right')")
+    monkeypatch.setattr(Stack, "_wait_until_healthy", wait_until_healthy)
+    monkeypatch.setattr(module, "components", lambda: (Component("scheduler", broken),))
+    with pytest.raises(BqxError, match=r"(?s)scheduler has died.*the configuration is not right"):
+        stack.start()
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
