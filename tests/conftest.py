@@ -15,8 +15,6 @@ import pytest
 from psycopg import sql
 
 from local.postgres import Postgres
-from tests import running
-from tests.running import running_bars, running_stack  # noqa: F401 (fixtures)
 from tools import networks
 
 _SERVER_FOLDER = pytest.StashKey[Path]()
@@ -45,27 +43,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that share a whole stack, so that no worker waits for them at the end."""
-    places = {name: place for place, name in enumerate(running.FILES)}
-    items.sort(key=lambda item: places.get(_file(item.nodeid), len(places)))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):  # xdist is not there in every environment
-    """Like ``--dist loadfile``, but files that share a whole stack go to one worker."""
-    if config.getvalue("dist") != "loadfile":
-        return None
-    from xdist.scheduler import LoadFileScheduling
-
-    class Scheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return running.__name__ if _file(nodeid) in running.FILES else super()._split_scope(nodeid)
-
-    return Scheduling(config, log)
-
-
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+    """Begin with the file that takes longest, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,16 +32,30 @@ from local.api import Airflow
 from local.approval import PAUSE
 from local.aws.trouble import Trouble
 from local.mail.folder import caught
-from local.processes import send
+from local.processes import Identity, send, session_members, tail, wait_gone
 from local.stack import Stack
+from local.state import State
 from tests.browser.airflow_ui import AirflowUI, browser_page, needs_browser
 from tests.local.training_troubles import TROUBLES
-from tests.running import FIRST_RUN, PAIRS, call, command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+PAIRS = ("eurusd", "usdjpy")
+DAYS = ("--from", "2024-07-01", "--to", "2024-07-05")  # enough for a training set
+
+
 COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = %s::REGCLASS AND attnum > 0"
 NAMES = "SELECT oid, relname FROM pg_class WHERE relname ~ 'eurusd' ORDER BY oid"
+
+
+def command(name: str, folder: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "local", name, "--state", str(folder), *options]
+
+
+def call(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(name, folder, *options), capture_output=True, text=True, cwd=ROOT, timeout=600
+    )
 
 
 def begun(stack: Stack, bars: Path, sign: str) -> subprocess.Popen[str]:
@@ -57,20 +76,53 @@ def begun(stack: Stack, bars: Path, sign: str) -> subprocess.Popen[str]:
     raise AssertionError(said + run.communicate()[1])
 
 
-@pytest.fixture(scope="module")
-def stack(running_stack: Stack) -> Stack:
-    """The stack that make run brought up and left up."""
-    return running_stack
+def everything(stack: Stack) -> list[Identity]:
+    """Every process of a stack, the database server's too."""
+    members = [member for leader in stack.processes.values() for member in session_members(leader)]
+    server = stack.postgres.process()
+    return members + (session_members(server) if server else [])
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="bqx-e2e-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
-def bars(running_bars: Path) -> Path:
-    """The bars that it was given."""
-    return running_bars
+def bars() -> Iterator[Path]:
+    """A folder of bars of two pairs."""
+    with short_folder() as folder:
+        market = [
+            sys.executable,
+            "-m",
+            "include.market.synthetic",
+            "--out",
+            str(folder),
+            "--pairs",
+            ",".join(PAIRS),
+        ]
+        subprocess.run([*market, *DAYS], check=True, cwd=ROOT, capture_output=True)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def stack(bars: Path) -> Iterator[Stack]:
+    """A stack that make run brought up and left up."""
+    with short_folder() as folder:
+        stack = Stack(State(folder / "state"))
+        try:
+            asked = ["--data", str(bars), "--pairs", ",".join(PAIRS), "--legacy", "demo"]
+            done = call("run", stack.state.root, *asked)
+            assert done.returncode == 0, done.stdout + done.stderr
+            (stack.state.logs / "first_run.txt").write_text(done.stdout)
+            yield stack
+        finally:
+            stack.stop()
 
 
 def test_the_first_run_says_what_it_did(stack: Stack) -> None:
-    said = (stack.state.logs / FIRST_RUN).read_text()
+    said = (stack.state.logs / "first_run.txt").read_text()
     assert "Disk: about" in said
     assert "2/2" in said
     assert "bqx_pipeline success" in said
@@ -79,7 +131,7 @@ def test_the_first_run_says_what_it_did(stack: Stack) -> None:
 
 
 def test_the_first_run_ends_with_dashboards_and_the_scoreboard(stack: Stack) -> None:
-    said = (stack.state.logs / FIRST_RUN).read_text()
+    said = (stack.state.logs / "first_run.txt").read_text()
     assert "bqx_monitor success" in said
     board = said[said.index("Success metrics of the project") :].splitlines()[1:8]
     assert [line.strip().partition("  ")[0] for line in board] == [
@@ -142,7 +194,7 @@ def aws_client(stack: Stack, service: str) -> Any:
 
 
 def test_the_migration_was_approved_and_done_before_the_features(stack: Stack) -> None:
-    said = (stack.state.logs / FIRST_RUN).read_text()
+    said = (stack.state.logs / "first_run.txt").read_text()
     assert "approved by make run" in said
     assert "approved by make run" in said[said.index("Renaming the legacy tables") :]
     with psycopg.connect(stack.postgres.url("bqx")) as connection:
@@ -220,7 +272,7 @@ def test_a_second_run_from_the_bucket_reuses_stack_and_data(stack: Stack, bars: 
     assert built
     assert set(built.values()) == {"0"}, "the bucket gives the tables that the folder gave"
     assert "dataset export" not in rows, "a data set of the same frame and tables is found, not made"
-    first = content((stack.state.logs / FIRST_RUN).read_text())
+    first = content((stack.state.logs / "first_run.txt").read_text())
     assert len(first) == 1
     assert content(done.stdout) == first, "the same bars give the same training set, under another id"
     assert "Project plan in Airtable: up to date" in done.stdout
@@ -332,7 +384,7 @@ def test_anybody_can_read_the_training_set(stack: Stack) -> None:
 
 
 def test_the_plan_in_airtable_says_what_was_done(stack: Stack) -> None:
-    said = (stack.state.logs / FIRST_RUN).read_text()
+    said = (stack.state.logs / "first_run.txt").read_text()
     assert "Tasks in Airtable: 182 -> 232" in said
     known = sourced(stack)
     base = Api(known["AIRTABLE_TOKEN"], endpoint_url=known["AIRTABLE_ENDPOINT_URL"])
@@ -470,3 +522,43 @@ def test_ctrl_c_leaves_a_run_that_another_joins_while_components_die(stack: Stac
     assert stack.is_up
     assert stack.processes["dag-processor"] != before["dag-processor"]
     assert stack.given_up == {}
+
+
+def test_stop_ends_exactly_what_was_started(stack: Stack) -> None:
+    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        processes = everything(stack)
+        assert len(processes) > 10
+        done = call("stop", stack.state.root)
+        assert done.returncode == 0, done.stderr
+        assert wait_gone(processes, 5) == []
+        assert stranger.poll() is None
+        assert "Nothing was running" in call("stop", stack.state.root).stdout
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_ctrl_c_during_the_start_leaves_nothing_running(bars: Path) -> None:
+    with short_folder() as folder:
+        stack = Stack(State(folder / "state"))
+        log = folder / "output"
+        with log.open("w") as output:
+            run = subprocess.Popen(
+                command("run", stack.state.root, "--data", str(bars)), stdout=output, stderr=output, cwd=ROOT
+            )
+        try:
+            deadline = time.monotonic() + 300
+            while len(stack.processes) < 6:
+                assert run.poll() is None, tail(log)
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            processes = everything(stack)
+            os.kill(run.pid, signal.SIGINT)
+            assert run.wait(120) == 130
+            assert wait_gone(processes, 5) == []
+            assert "Stopped" in log.read_text()
+        finally:
+            run.kill()
+            run.wait()
+            stack.stop()
