@@ -28,6 +28,7 @@ __all__ = ["ask", "check", "conclude", "pack", "plan", "prepare", "route"]
 log = logging.getLogger(__name__)
 
 CONFIGS_KEPT = 2  # besides the one that runs
+CROWD = 4  # requests for one model at once, by instance, while models are loaded at several instances
 Plain = Mapping[str, Any]
 
 
@@ -158,7 +159,7 @@ def check(
     put = probes.asker(runtime, name)
     instances = _instances(clients, name)
     limit = params["p99_ms"]
-    copies = 1 if instances == 1 else 2 * instances
+    copies = 1 if instances == 1 else CROWD * instances
     targets = {probe.target for probe in asked}
     others = _others(bucket, targets)  # new instances have none of the models that serve now
     warmth = load_test.warm(put, [*asked[: len(targets)], *others], limit, copies)

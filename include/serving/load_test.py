@@ -23,7 +23,7 @@ __all__ = ["Load", "Warmth", "check", "judge", "run", "warm"]
 log = logging.getLogger(__name__)
 
 AT_ONCE = 32  # requests under way; later ones wait, and their waiting counts
-WARMERS = 4  # requests at once while models are loaded
+WARMERS = 4  # requests at once while models are loaded at one instance
 QUIET_ROUNDS = 3  # so many rounds in a row without a slow answer: every model is loaded
 MOST_ROUNDS = 40
 MOST_ERRORS = 0.01  # share of the requests
@@ -79,7 +79,8 @@ def warm(
         ask: puts a probe to the endpoint.
         probes: at least one for each model.
         limit_ms: above which an answer is slow, milliseconds.
-        copies: of each probe in a round; SageMaker chooses the instance, so several find all of them.
+        copies: of each probe in a round, asked at once: SageMaker sends requests for a model to the instance
+            that has it, and to a further instance only while that one is busy.
         quiet_rounds: how many rounds in a row must be without a slow answer.
 
     Raises:
@@ -87,9 +88,10 @@ def warm(
     """
     slowest: list[float] = []
     quiet = 0
-    with ThreadPoolExecutor(WARMERS) as pool:
+    asked = [probe for probe in probes for _ in range(copies)]
+    with ThreadPoolExecutor(max(WARMERS, copies)) as pool:
         while quiet < quiet_rounds:
-            replies = list(pool.map(ask, list(probes) * copies))
+            replies = list(pool.map(ask, asked))
             _refuse_mismatch(replies)
             slowest.append(max(1000 * reply.seconds for reply in replies))
             problems = Counter(reply.problem for reply in replies if reply.problem)

@@ -31,6 +31,8 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _WORDS = re.compile(r"nan|[+-]?inf(inity)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_NAMES = "mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DIVIDED_TIME = re.compile(rf"\b({_NAMES})[a-z]*\b|\d[/.-]\d+, *\d{{1,2}}:\d\d", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,' .\u00a0]\d{3})+([.,]\d+)?")
 
 
@@ -190,7 +192,17 @@ def _wrong_row(wrong: list[Any], layout: Layout, source: str) -> BadInput:
     elif layout.delimiter == "," and first.actual_columns >= first.expected_columns + len(REQUIRED):
         code = "decimal-comma"
         text = f"each price takes two cells: {_excerpt(first.text)}"
+    elif _divides_time(first, layout):
+        code = "bad-time"
+        text = f"the time holds a {layout.delimiter!r}, which divides the cells too: {_excerpt(first.text)}"
     return bad(code, source, text, row=first.number, count=len(wrong))
+
+
+def _divides_time(row: Any, layout: Layout) -> bool:
+    """Whether a row has too many cells because its time holds the delimiter."""
+    has_one_time = bool(layout.header) and "time" in layout.columns
+    is_longer = row.actual_columns > row.expected_columns
+    return has_one_time and is_longer and _DIVIDED_TIME.search(row.text) is not None
 
 
 def check_symbol(symbols: Any, pair: str, source: str) -> None:

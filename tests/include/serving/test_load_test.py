@@ -68,6 +68,17 @@ def test_every_instance_is_found_by_several_copies() -> None:
     assert Counter(each.target for each in ask.asked) == {A.target: 4, B.target: 4}
 
 
+def test_copies_of_a_model_are_asked_at_once() -> None:
+    """A further instance is asked for a model only while the first one is busy with it."""
+    crowd = {each.target: threading.Barrier(8, timeout=30) for each in (A, B)}
+
+    def ask(asked: Probe) -> Reply:
+        crowd[asked.target].wait()
+        return QUICK
+
+    assert warm(ask, [A, B], LIMIT, copies=8, quiet_rounds=1).rounds == 1
+
+
 @pytest.mark.parametrize("disturbed", [SLOW, BUSY])
 def test_quiet_rounds_count_from_the_last_slow_or_failed_answer(disturbed: Reply) -> None:
     ask = Rounds([A, B], disturbed, QUICK, QUICK, disturbed, QUICK)

@@ -131,9 +131,9 @@ def test_a_client_that_does_not_read_holds_nothing_but_its_connection() -> None:
 
 
 def test_a_burst_is_throttled_and_nothing_queues_for_ever() -> None:
-    """200 requests in a second meet a limit of 100 and answers that take 20 ms."""
+    """Far more requests come than the limit of 20 a second lets through, however slow the machine is."""
     world = World(features=lambda pair: time.sleep(0.02))
-    with served(world, threads=4, room=32, rate=100.0, burst=50) as url:
+    with served(world, threads=4, room=32, rate=20.0, burst=50) as url:
         took: list[float] = []
         limits = httpx.Limits(max_connections=200)
         with client(url, limits=limits) as asking, ThreadPoolExecutor(100) as pool:
@@ -153,8 +153,8 @@ def test_a_burst_is_throttled_and_nothing_queues_for_ever() -> None:
     assert set(told) <= {"ok", "too_many_requests", "busy"}
     assert told["too_many_requests"] > 0
     # What passes: the burst at once, then the rate; a slow machine stretches the time.
-    assert told["ok"] + told["busy"] <= 50 + 100 * (time.monotonic() - began) + 1
-    assert told["ok"] >= 100
+    assert told["ok"] + told["busy"] <= 50 + 20 * (time.monotonic() - began) + 1
+    assert told["ok"] >= 50
     assert max(took) < 2.5
 
 
