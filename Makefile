@@ -47,7 +47,7 @@ predict: | $(PY) ## ask the running API for a forecast: PAIR=eurusd
 	@exec $(PY) -m local.predict $(call given,STATE,state) $(call given,PAIR,pair)
 
 test: $(VENV)/.dev ## run every test but the soak: TESTS=tests/local JOBS=1
-	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 40 $(TESTS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 150 $(TESTS)
 
 soak: $(VENV)/.dev ## the long proofs
 	$(PY) -m pytest -m soak --timeout 7200 $(TESTS)
