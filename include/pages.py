@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _MARKUP = re.compile(r"([\\`*{}\[\]<>|#~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=w)\.|:(?=//))")
 
 
+def counted(number: int, what: str) -> str:
+    """``1 stage``, ``12 stages``."""
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
 def markdown(value: object) -> str:
     """Text of anybody for Markdown: one line, no mark-up, no link, no picture."""
     return _MARKUP.sub(r"\\\1", " ".join(str(value).split())).replace("&", "&amp;")

@@ -43,7 +43,7 @@ BREAK = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE TEXT"
 MEND = f"ALTER TABLE bqx.technical_idx_{BROKEN} ALTER COLUMN rsi_14 TYPE FLOAT8 USING rsi_14::FLOAT8"
 MIGRATE, TRAIN, DEPLOY = "bqx_migrate", "bqx_train", "bqx_deploy"
 ENDED = ("success", "failed")
-LARGER = {"forest_trees": 40, "rounds": 60, "threads": 1, "poll_seconds": 5}  # models that are not there yet
+SECOND = {"models": ["xgboost"], "seed": 8, "rounds": 60, "threads": 1, "poll_seconds": 5}  # not there yet
 CHAPTERS = ("reports", "plan", "serving", "migration", "features")
 
 
@@ -230,7 +230,7 @@ def features(ui: AirflowUI, api: Api, airflow: Airflow) -> None:
 
 def serving(ui: AirflowUI, airflow: Airflow) -> None:
     """A second model of a pair, an A/B test of both, and the way back, each from the form."""
-    conf = {"pairs": [KEPT], "backtest_pairs": []} | LARGER
+    conf = {"pairs": [KEPT], "backtest_pairs": []} | SECOND
     trained = airflow.trigger(TRAIN, conf)
     wait(lambda: airflow.run(TRAIN, trained)["state"] in ENDED, "the second model", 900)
     deploy(ui, airflow, "split", {"share": "0.3"}, "serving_split")

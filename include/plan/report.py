@@ -17,7 +17,7 @@ from include.plan.entries import DOMAINS, Desired
 from include.plan.live import TABLES, Snapshot
 from include.plan.model import Plan
 from include.plan.texts import shown, whole
-from include.plan.view import MEANING, View, counted, view_of
+from include.plan.view import MEANING, View, view_of
 
 GENERATOR = "bqx plan report"
 TEMPLATES = {kind: Path(__file__).with_name(f"report.{kind}.j2") for kind in ("html", "md")}
@@ -94,9 +94,9 @@ class Report:
         carried = self.carried or Carried()
         said = (
             (not carried.finished, "interrupted, run again"),
-            (carried.failed, f"{counted(len(carried.failed), 'record')} not written"),
-            (carried.left, f"{counted(carried.left or 0, 'change')} left"),
-            (self.analysis.blocking, f"{counted(len(self.analysis.blocking), 'decision')} needed"),
+            (carried.failed, f"{pages.counted(len(carried.failed), 'record')} not written"),
+            (carried.left, f"{pages.counted(carried.left or 0, 'change')} left"),
+            (self.analysis.blocking, f"{pages.counted(len(self.analysis.blocking), 'decision')} needed"),
             (self.wrong, "does not add up"),
             (not self.analysis.changes, "up to date"),
             (self.carried is None, "proposal, nothing written"),
@@ -113,13 +113,13 @@ class Report:
 
     def headline(self, view: View) -> str:
         """What is to be done, or was done, in two sentences."""
-        rest = f"{counted(view.records_left, 'record')} reported and left alone."
+        rest = f"{pages.counted(view.records_left, 'record')} reported and left alone."
         if self.carried and not self.carried.finished:
-            changes = counted(len(self.analysis.changes), "change")
+            changes = pages.counted(len(self.analysis.changes), "change")
             return f"Writing was interrupted: some of {changes} may have been made."
         if self.carried:
-            done = f"{counted(self.carried.created, 'record')} created, {self.carried.updated:,} updated. "
-            return done + rest
+            created = pages.counted(self.carried.created, "record")
+            return f"{created} created, {self.carried.updated:,} updated. {rest}"
         if not self.analysis.changes:
             return f"The base holds what the plan wants: nothing to write. {rest}"
         return f"To create: {view.creations}. To update: {view.edits}. {rest} Nothing was written so far."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from include.pages import counted
 from include.plan.differences import KINDS, PARENTS, Analysis, Gap, Kind, number_of
 from include.plan.live import TABLES, Change, Snapshot
 
@@ -140,11 +141,6 @@ def listing(changes: Iterable[Change]) -> str:
     return (
         ", ".join(counted(number, _SINGULAR[name]) for name, number in counts.items() if number) or "nothing"
     )
-
-
-def counted(number: int, what: str) -> str:
-    """``1 stage``, ``12 stages``."""
-    return f"{number:,} {what}" + "s" * (number != 1)
 
 
 def clip(value: Any, length: int = CLIP) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from include.errors import DeployFailed, DeployRefused, MissingInput, NothingToDo, QualityError
 from include.objects import ObjectStore
+from include.pages import counted
 from include.serving import archives, canary, endpoint, load_test, planning, probes, retention, routing
 from include.serving import code as inference_code
 from include.serving.canary import Bake, Change
@@ -82,7 +83,7 @@ def plan(
         "left_out": proposal.left_out,
         "wanted": None if place is None else place._asdict(),
         "asks": asks and params["ask"] and not params["dry_run"],
-        "subject": f"Serving, {params['action']}: {len(moving)} pairs change",
+        "subject": f"Serving, {params['action']}: change of {counted(len(moving), 'pair')}",
         "page": page,
         "summary": summary,
     }
@@ -210,7 +211,7 @@ def route(
     }  # fmt: skip
     others = {pair: each for pair, each in changes.items() if pair not in replaced}
     steps: list[Any] = []
-    why = f"{action} of {len(changes)} pairs"
+    why = f"{action} of {counted(len(changes), 'pair')}"
     if others:
         canary.move(bucket, name, others, 1, why, run)
     if replaced:
@@ -223,7 +224,7 @@ def route(
         )
         steps = canary.grow(bucket, name, replaced, params["shares"], bake, why, run)
     state = routing.read(bucket)
-    summary = f"State {state.number} of the routing table: {len(state.pairs)} pairs are served."
+    summary = f"State {state.number} of the routing table: {counted(len(state.pairs), 'pair')} served."
     for share, load in steps:
         summary += f"\n  {100 * share:3g}% new  {load}"
     log.info(summary)
@@ -253,7 +254,7 @@ def conclude(
     if refused:
         said = "\n".join(f"  {pair}: {why}" for pair, why in refused.items())
         raise DeployFailed(
-            f"{len(refused)} pairs were not deployed; what served them before serves on:\n{said}"
+            f"{counted(len(refused), 'pair')} not deployed; what served them before serves on:\n{said}"
         )
 
 

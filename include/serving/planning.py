@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from include.errors import BadParameter, DeployRefused
 from include.objects import ObjectStore
-from include.pages import code, markdown
+from include.pages import code, counted, markdown
 from include.serving import archives, routing
 from include.serving.routing import Route, Routing, Target
 from include.training.choice import record
@@ -99,7 +99,7 @@ def page(bucket: ObjectStore, current: Routing, proposal: Proposal, lines: Seque
     parts = [
         "\n".join(lines),
         "\n".join(table),
-        f"{stay} pairs are served as wanted already." if stay else "",
+        f"{counted(stay, 'pair')} served as wanted already." if stay else "",
         "\n".join(["Left out:", "", *left_out]) if left_out else "",
     ]
     return "\n\n".join(part for part in parts if part)

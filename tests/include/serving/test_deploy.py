@@ -97,7 +97,7 @@ def test_a_dry_run_only_says(aws: Aws, deployment: Deployment) -> None:
     assert set(told) == {"plan"}
     assert not told["plan"]["asks"]
     assert f"xgboost `{version_of(decision)[:8]}`" in told["plan"]["page"]
-    assert "1 pairs are served as wanted already" in told["plan"]["page"]
+    assert "1 pair served as wanted already" in told["plan"]["page"]
     assert routing.read(deployment.bucket) == before
     assert aws.keys() == keys
 
@@ -189,7 +189,7 @@ def test_a_pair_whose_model_is_not_the_one_decided_is_left_as_it_is(deployment: 
     before = deployment.served()
     bad, good = decide(deployment.bucket, PAIR, seed=4), decide(deployment.bucket, OTHER, seed=4)
     deployment.bucket.put(bad.content["archives"][0]["key"], b"broken")
-    with pytest.raises(DeployFailed, match=r"1 pairs were not deployed.*\n.*eurusd: .*is not the model that"):
+    with pytest.raises(DeployFailed, match=r"1 pair not deployed.*\n.*eurusd: .*is not the model that"):
         deployment.run("deploy", PAIR, OTHER)
     assert deployment.served() == before
     assert deployment.served(OTHER).champion.version == version_of(good)

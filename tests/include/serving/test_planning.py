@@ -296,7 +296,7 @@ def test_the_page_shows_what_changes_and_counts_the_rest(bucket: ObjectStore) ->
         "| --- | --- | --- |\n"
         f"| eurusd | xgboost `{version_of(old)[:8]}` | xgboost `{version_of(new)[:8]}` |\n"
         f"| gbpusd | nothing | xgboost `{version_of(first)[:8]}` |\n\n"
-        "1 pairs are served as wanted already.\n\n"
+        "1 pair served as wanted already.\n\n"
         "Left out:\n\n"
         "- audusd: bqx_train has decided for no model that may be deployed"
     )
@@ -306,7 +306,7 @@ def test_a_page_without_changes_has_no_table(bucket: ObjectStore) -> None:
     decision = decide(bucket)
     serve(bucket, eurusd=Route(target_of(decision)))
     page = planning.page(bucket, routing.read(bucket), propose(bucket, DEPLOY), ["Endpoint bqx."])
-    assert page == "Endpoint bqx.\n\n1 pairs are served as wanted already."
+    assert page == "Endpoint bqx.\n\n1 pair served as wanted already."
 
 
 def test_the_page_says_how_many_requests_a_challenger_answers(bucket: ObjectStore) -> None:
